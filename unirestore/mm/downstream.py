@@ -1,0 +1,334 @@
+"""A frozen mmdet detector: the downstream task that restoration is trained and measured with.
+
+UniRestore's second stage (section 3.4) trains through the loss of a frozen downstream network; here that is
+any mmdet detector with its own loss, its own preprocessing and its own class list. What differs from
+mmdet's inferencer: it is differentiable in the images, shares one backbone pass between the detection loss
+and the feature-matching term, and answers in the caller's class indices. Convolution and batch norm are
+fused and mmcv's ``Swish`` becomes ``nn.SiLU`` (the same function), which changes outputs by rounding only.
+Licence: Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmcv.cnn.bricks.swish import Swish
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from .checkpoints import load_weights
+from .class_names import detector_class_names, head_class_count
+
+Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_FEW_BOXES_DROPPED = 10_000  # cap inside the detector: classes outside ours are dropped after NMS, so none may push ours out
+
+
+class FrozenDetector(nn.Module):
+    """An mmdet detector in eval mode with frozen weights, differentiable in its input images.
+
+    Args:
+        config: an mmdet config: a path, ``mmdet::folder/name`` of an installed package, or a ``Config``.
+        checkpoint: ``.pth`` or ``.safetensors`` with the detector's weights; ``None`` leaves random weights
+            (for tests).
+        classes: the caller's class names in the caller's order; labels in and out are indices into it.
+        input_size: side of the square canvas, in pixels, that :meth:`predict` puts each picture on.
+        score_thr: lowest score kept by :meth:`predict`.
+        max_per_img: boxes kept per picture, best first, after classes outside ``classes`` are dropped.
+        nms_iou: IoU threshold of NMS; ``None`` keeps the config's own (0.65 for YOLOX).
+        pad_value: grey level (0-255) of the canvas around the picture.
+        detector_classes: the detector's class names in its own order, where neither checkpoint nor config
+            says them.
+        fuse: fuse convolution and batch norm and use ``nn.SiLU``.
+
+    Raises:
+        FileNotFoundError: config or checkpoint is not there.
+        ValueError: the weights do not fit the config, or a class of ``classes`` is unknown to the detector.
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path | None,
+        classes: Sequence[str],
+        *,
+        input_size: int = 640,
+        score_thr: float = 0.01,
+        max_per_img: int = 300,
+        nms_iou: float | None = None,
+        pad_value: int = 114,
+        detector_classes: Sequence[str] | None = None,
+        fuse: bool = True,
+    ) -> None:
+        super().__init__()
+        if input_size < 1:
+            raise ValueError(f"input_size is {input_size}; give the side of the canvas in pixels, for example 640")
+        if not 0.0 <= score_thr < 1.0:
+            raise ValueError(f"score_thr is {score_thr}; it must lie in [0, 1)")
+        self.classes = tuple(classes)
+        self.input_size = input_size
+        self.max_per_img = max_per_img
+        self.pad_value = pad_value
+
+        config = read_config(config)
+        model_config = config.model.copy()
+        self._wants_rgb = bool((model_config.get("data_preprocessor") or {}).get("rgb_to_bgr", False))
+        _set_test_options(model_config, score_thr=score_thr, nms_iou=nms_iou)
+        register_all_modules(init_default_scope=False)
+        from mmengine.registry import DefaultScope
+
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            detector = MODELS.build(model_config)
+        meta: dict[str, Any] = {}
+        if checkpoint is not None:
+            weights, meta = load_weights(checkpoint)
+            _load_exactly(detector, weights, checkpoint)
+
+        self.detector_classes = detector_class_names(
+            head_class_count(detector), given=detector_classes, meta=meta, config=config, fallback=self.classes)
+        unknown = [name for name in self.classes if name not in self.detector_classes]
+        if unknown:
+            raise ValueError(
+                f"the detector does not know {', '.join(unknown)}; it knows {', '.join(self.detector_classes)}. "
+                "Use its names in `classes`")
+        ours_to_theirs = torch.tensor([self.detector_classes.index(name) for name in self.classes])
+        theirs_to_ours = torch.full((len(self.detector_classes),), -1)
+        theirs_to_ours[ours_to_theirs] = torch.arange(len(self.classes))
+        self.register_buffer("_ours_to_theirs", ours_to_theirs, persistent=False)
+        self.register_buffer("_theirs_to_ours", theirs_to_ours, persistent=False)
+
+        if fuse:
+            detector = _with_silu(fuse_conv_bn(detector.eval()))
+        self.detector = detector.to(memory_format=torch.channels_last)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> FrozenDetector:
+        """Stays in eval mode whatever ``mode`` says: batch statistics must never follow restored pictures."""
+        return super().train(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self._ours_to_theirs.device
+
+    # ------------------------------------------------------------------ training
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Neck outputs of the detector.
+
+        Args:
+            images: ``(B, 3, H, W)`` RGB in [0, 1], any size; padded right and bottom to the detector's divisor.
+
+        Returns:
+            one ``(B, C, H/s, W/s)`` tensor per stride ``s``, differentiable in ``images``.
+        """
+        inputs, _ = self._prepare(images, None)
+        return tuple(self.detector.extract_feat(inputs))
+
+    def loss(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The detector's own training loss, in eval mode and with frozen weights.
+
+        Args:
+            images: ``(B, 3, H, W)`` RGB in [0, 1].
+            boxes: per image ``(N, 4)`` xyxy in pixels of ``images``; ``N`` may be 0.
+            labels: per image ``(N,)`` indices into ``classes``.
+
+        Returns:
+            name to scalar for each of the detector's loss terms, weighted as its config says.
+
+        Raises:
+            ValueError: counts or shapes disagree, or a label lies outside ``classes``.
+        """
+        return self.loss_and_features(images, boxes, labels)[0]
+
+    def loss_and_features(
+        self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
+        """:meth:`loss` and :meth:`features` from one pass of backbone and neck (same arguments)."""
+        inputs, samples = self._prepare(images, self._samples(images, boxes, labels))
+        last = self.detector.neck if self.detector.with_neck else self.detector.backbone
+        seen: list[Any] = []
+        handle = last.register_forward_hook(lambda module, args, output: seen.append(output))
+        try:
+            terms = self.detector.loss(inputs, samples)
+        finally:
+            handle.remove()
+        losses = {name: sum(term) if isinstance(term, (list, tuple)) else term
+                  for name, term in terms.items() if "loss" in name}
+        return {name: term.mean() for name, term in losses.items()}, tuple(seen[0])
+
+    # ---------------------------------------------------------------- prediction
+
+    @torch.no_grad()
+    def predict(self, images: Sequence[np.ndarray], *, batch_size: int = 4) -> list[Detections]:
+        """Detect on pictures as a user would have saved them.
+
+        Each picture is put, unscaled, in the top left corner of a grey ``input_size`` canvas.
+
+        Args:
+            images: uint8 ``(H, W, 3)`` RGB, no side above ``input_size``.
+            batch_size: canvases per forward pass.
+
+        Returns:
+            per picture ``(boxes, scores, labels)``: float32 ``(N, 4)`` xyxy in the picture's pixels, float32
+            ``(N,)`` falling, int64 ``(N,)`` indices into ``classes``.
+
+        Raises:
+            ValueError: a picture is not uint8 ``(H, W, 3)`` or does not fit the canvas.
+        """
+        results: list[Detections] = []
+        for start in range(0, len(images), batch_size):
+            results += self._predict_batch(images[start:start + batch_size])
+        return results
+
+    def _predict_batch(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        side = self.input_size
+        canvas = np.full((len(images), side, side, 3), self.pad_value, np.uint8)
+        samples = []
+        for slot, image in zip(canvas, images, strict=True):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise ValueError(f"a picture is {image.dtype} {image.shape}; predict takes uint8 (H, W, 3) RGB")
+            height, width = image.shape[:2]
+            if max(height, width) > side:
+                raise ValueError(
+                    f"a picture of {width} x {height} does not fit the {side} x {side} canvas; resize its long "
+                    f"side to {side} first or build the detector with input_size={max(height, width)}")
+            slot[:height, :width] = image
+            samples.append(_sample((height, width)))
+        tensor = torch.from_numpy(canvas).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
+        inputs, samples = self._prepare(tensor, samples)
+        predicted = self.detector.predict(inputs, samples, rescale=False)
+        return [self._in_our_classes(sample.pred_instances) for sample in predicted]
+
+    def _in_our_classes(self, instances: InstanceData) -> Detections:
+        labels = self._theirs_to_ours[instances.labels]
+        kept = labels >= 0
+        boxes, scores, labels = instances.bboxes[kept], instances.scores[kept], labels[kept]
+        best = scores.argsort(descending=True, stable=True)[: self.max_per_img]
+        return (boxes[best].float().cpu().numpy(), scores[best].float().cpu().numpy(), labels[best].cpu().numpy())
+
+    # -------------------------------------------------------------------- shared
+
+    def _prepare(self, images: Tensor, samples: list[DetDataSample] | None) -> tuple[Tensor, list[DetDataSample]]:
+        """RGB in [0, 1] through the detector's own preprocessor: channel order, mean, std and divisor are its."""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images are {tuple(images.shape)}; the detector takes (B, 3, H, W) RGB in [0, 1]")
+        loaded = images if self._wants_rgb else images.flip(1)  # what an mmdet pipeline would have loaded
+        ready = self.detector.data_preprocessor({"inputs": loaded * 255, "data_samples": samples}, False)
+        return ready["inputs"].contiguous(memory_format=torch.channels_last), ready["data_samples"]
+
+    def _samples(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[DetDataSample]:
+        if not len(images) == len(boxes) == len(labels):
+            raise ValueError(f"{len(images)} images but {len(boxes)} box lists and {len(labels)} label lists")
+        samples = []
+        for image_boxes, image_labels in zip(boxes, labels, strict=True):
+            image_boxes = image_boxes.to(self.device, torch.float32).reshape(-1, 4)
+            image_labels = image_labels.to(self.device, torch.long).reshape(-1)
+            if len(image_boxes) != len(image_labels):
+                raise ValueError(f"{len(image_boxes)} boxes but {len(image_labels)} labels for one image")
+            if len(image_labels) and not 0 <= int(image_labels.min()) <= int(image_labels.max()) < len(self.classes):
+                raise ValueError(f"labels run from {int(image_labels.min())} to {int(image_labels.max())}, but there "
+                                 f"are {len(self.classes)} classes: {', '.join(self.classes)}")
+            sample = _sample(tuple(images.shape[-2:]))
+            sample.gt_instances = InstanceData(bboxes=image_boxes, labels=self._ours_to_theirs[image_labels])
+            samples.append(sample)
+        return samples
+
+
+def read_config(config: str | Path | Config) -> Config:
+    """An mmengine ``Config`` from a path, from ``package::folder/name``, or as it is."""
+    if isinstance(config, Config):
+        return config
+    text = str(config)
+    if "::" in text:
+        return get_config(text if text.endswith(".py") else text + ".py")
+    if not Path(text).is_file():
+        raise FileNotFoundError(f"no detector config at {text}; give a path or mmdet::folder/name")
+    return Config.fromfile(text)
+
+
+def pseudo_labels(
+    detector: FrozenDetector, images: Sequence[np.ndarray], names: Sequence[str] | None = None, *, score_thr: float = 0.4
+) -> dict[str, Any]:
+    """Label clean pictures that have no boxes with the detector's own confident detections.
+
+    Args:
+        detector: the frozen detector; its ``classes`` become the categories, ids from 1.
+        images: uint8 ``(H, W, 3)`` RGB, as for :meth:`FrozenDetector.predict`.
+        names: file name of each picture; running numbers where not given.
+        score_thr: lowest score that becomes a box.
+
+    Returns:
+        a COCO annotation dictionary (``images``, ``annotations``, ``categories``); boxes are xywh in pixels,
+        clipped to the picture, each with the ``score`` it came from.
+    """
+    names = [f"{index:06d}.png" for index in range(len(images))] if names is None else list(names)
+    if len(names) != len(images):
+        raise ValueError(f"{len(images)} pictures but {len(names)} names")
+    entries, annotations = [], []
+    for index, (name, image) in enumerate(zip(names, images, strict=True), start=1):
+        height, width = image.shape[:2]
+        entries.append({"id": index, "file_name": name, "height": height, "width": width})
+        for box, score, label in zip(*detector.predict([image])[0], strict=True):
+            left, top, right, bottom = np.clip(box, 0, (width, height, width, height)).tolist()
+            if score < score_thr or right - left < 1 or bottom - top < 1:
+                continue
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": index, "category_id": int(label) + 1, "iscrowd": 0,
+                "bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top),
+                "score": float(score)})
+    categories = [{"id": index, "name": name} for index, name in enumerate(detector.classes, start=1)]
+    return {"images": entries, "annotations": annotations, "categories": categories}
+
+
+def _sample(shape: tuple[int, int]) -> DetDataSample:
+    """An annotation holder that says: this picture is at its own size."""
+    return DetDataSample(metainfo={"img_shape": shape, "ori_shape": shape, "scale_factor": (1.0, 1.0)})
+
+
+def _set_test_options(model_config: Any, *, score_thr: float, nms_iou: float | None) -> None:
+    """Set score threshold, NMS and box cap in whichever test_cfg the head reads (one-stage or R-CNN)."""
+    test_config = model_config.get("test_cfg")
+    if test_config is None:
+        return
+    final = test_config.get("rcnn", test_config)
+    final["score_thr"] = score_thr
+    if "max_per_img" in final:
+        final["max_per_img"] = _FEW_BOXES_DROPPED
+    if nms_iou is not None:
+        final["nms"] = dict(final.get("nms") or {"type": "nms"}, iou_threshold=nms_iou)
+
+
+def _load_exactly(detector: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
+    """Load weights and refuse a file that does not fit."""
+    own = detector.state_dict()
+    wrong = [name for name in weights if name in own and own[name].shape != weights[name].shape]
+    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+    surplus = [name for name in weights if name not in own and not name.startswith("data_preprocessor.")]
+    if wrong or missing or surplus:
+        first = (wrong + missing + surplus)[0]
+        raise ValueError(
+            f"{source} does not fit the detector config: {len(wrong)} tensors of another shape, {len(missing)} "
+            f"missing, {len(surplus)} unknown (first: {first}). Give the config that the checkpoint was trained with")
+    detector.load_state_dict(weights, strict=False)
+
+
+def _with_silu(module: nn.Module) -> nn.Module:
+    """Replace every mmcv ``Swish`` by ``nn.SiLU``: same function, one kernel instead of two."""
+    for name, child in module.named_children():
+        if isinstance(child, Swish):
+            setattr(module, name, nn.SiLU())
+        else:
+            _with_silu(child)
+    return module
