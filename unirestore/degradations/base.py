@@ -1,0 +1,264 @@
+"""What every degradation is: a frozen record of parameters that turns a clean photo into a degraded one.
+
+A subclass is a frozen, keyword-only dataclass (its fields are its configuration, its manifest and its schema)
+that implements `apply(image, rng, scene)`. The base class checks the input once, converts it, derives the random
+generator from the seed and converts back:
+
+    effect = Haze(severity=4)
+    hazy = effect(photo, seed=7)                      # photo uint8 or float32, same type back
+    line = json.dumps(effect.to_manifest(7))
+    effect, seed = from_manifest(json.loads(line))    # effect(photo, seed=seed) equals hazy bit for bit
+
+The severity idea (five presets per corruption) follows Hendrycks and Dietterich, "Benchmarking Neural Network
+Robustness to Common Corruptions and Perturbations", ICLR 2019, arXiv:1903.12261; no code of theirs is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from .noise_fields import generator
+
+REGISTRY: dict[str, type[Degradation]] = {}
+SEVERITIES = (1, 2, 3, 4, 5)
+DEFAULT_SEVERITY = 3
+
+
+class Scene:
+    """What is known about a photo beside its pixels; depth is made on first use.
+
+    Args:
+        shape: (H, W).
+        seed: seed of the stand-in depth.
+        depth: (H, W) metres, or None.
+        label_map: (H, W) integer class ids, or None.
+        class_names: names of the ids in `label_map`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        seed: int,
+        depth: np.ndarray | None = None,
+        label_map: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        self.shape, self.seed = shape, seed
+        self.label_map, self.class_names = label_map, class_names
+        self._depth = depth
+
+    @property
+    def depth(self) -> np.ndarray:
+        """(H, W) float32 metres: as given, from the label map, or a ground plane."""
+        if self._depth is None:
+            from . import depth as depth_sources
+
+            if self.label_map is not None:
+                self._depth = depth_sources.from_label_map(self.label_map, self.class_names, self.seed)
+            else:
+                self._depth = depth_sources.ground_plane(self.shape, self.seed)
+        return self._depth
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degradation:
+    """Base of all degradations; see the module header. Subclasses register themselves by class name."""
+
+    severity: int | None = None
+
+    presets: ClassVar[dict[str, tuple]] = {}  # field -> its value at severity 1..5
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "apply" not in cls.__dict__:  # a shared part, not an effect
+            return
+        if cls.__name__ in REGISTRY and REGISTRY[cls.__name__].__module__ != cls.__module__:
+            raise ValueError(
+                f"a degradation named {cls.__name__!r} exists already; choose another class name"
+            )
+        REGISTRY[cls.__name__] = cls
+
+    def __post_init__(self) -> None:
+        if self.severity is not None and self.severity not in SEVERITIES:
+            raise ValueError(f"severity must be one of {SEVERITIES} or None, got {self.severity!r}")
+        level = (self.severity or DEFAULT_SEVERITY) - 1
+        for name, values in self.presets.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, values[level])
+        for field in dataclasses.fields(
+            self
+        ):  # JSON has lists where we have tuples, numpy scalars come from draws
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError when a parameter is out of range. Subclasses override it."""
+
+    def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
+        """Degrade (H, W, 3) float32 sRGB in [0, 1]; may leave that range, must not write into `image`."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply()")
+
+    def __call__(
+        self,
+        image: Any,
+        *,
+        seed: int,
+        depth: np.ndarray | None = None,
+        label_map: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Any:
+        """Degrade one photo.
+
+        Args:
+            image: (H, W, 3) RGB, (H, W, 1) or (H, W) grey; uint8 in 0-255 or float32 in [0, 1]; or a torch
+                tensor of those types, then (3, H, W), (1, H, W) or any of the shapes above.
+            seed: integer >= 0; the same seed, parameters and input give the same bits.
+            depth: (H, W) distance in metres, infinity allowed; None makes one (see `depth.ground_plane`).
+            label_map: (H, W) integer class ids; used for the depth when `depth` is None.
+            class_names: name of each id in `label_map`; needed with it when `depth` is None.
+
+        Returns:
+            The degraded photo, of the same type, shape and dtype.
+
+        Raises:
+            TypeError or ValueError that hold what was passed and what is expected.
+        """
+        pixels, restore = to_float_rgb(image)
+        shape = pixels.shape[:2]
+        if depth is not None:
+            depth = np.ascontiguousarray(depth, dtype=np.float32)
+            if depth.shape != shape:
+                raise ValueError(
+                    f"depth is {depth.shape}, the photo is {shape}; resize the depth to the photo"
+                )
+            if np.isnan(depth).any() or (depth < 0).any():
+                raise ValueError("depth must be in metres, >= 0 and without NaN; use infinity for the sky")
+        if label_map is not None:
+            label_map = np.asarray(label_map)
+            if label_map.shape != shape:
+                raise ValueError(f"label_map is {label_map.shape}, the photo is {shape}; resize it (nearest)")
+            if depth is None and class_names is None:
+                raise ValueError("label_map without class_names: pass class_names, or pass depth")
+        rng = generator(seed, zlib.crc32(type(self).__name__.encode()))
+        out = self.apply(pixels, rng, Scene(shape, int(seed), depth, label_map, class_names))
+        return restore(out)
+
+    def parameters(self) -> dict[str, Any]:
+        """Concrete parameters by name, as JSON can hold them."""
+        return {f.name: _jsonable(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def to_manifest(self, seed: int) -> dict[str, Any]:
+        """`{"type", "params", "seed"}`: all that is needed to do it again."""
+        return {"type": type(self).__name__, "params": self.parameters(), "seed": int(seed)}
+
+    @classmethod
+    def from_parameters(cls, params: dict[str, Any]) -> Degradation:
+        """The inverse of `parameters`."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(params) - known)
+        if unknown:
+            raise ValueError(f"{cls.__name__} has no parameter {unknown}; it has {sorted(known)}")
+        return cls(**params)
+
+
+def from_manifest(entry: dict[str, Any]) -> tuple[Degradation, int]:
+    """Rebuild `(effect, seed)` from a manifest line. Raises ValueError when the line is not one."""
+    missing = [key for key in ("type", "params", "seed") if key not in entry]
+    if missing:
+        raise ValueError(f"manifest entry lacks {missing}; it has {sorted(entry)}")
+    return build(entry), int(entry["seed"])
+
+
+def build(entry: dict[str, Any]) -> Degradation:
+    """The effect of `{"type", "params"}`. Raises ValueError for a type that is not registered."""
+    name = entry["type"]
+    if name not in REGISTRY:
+        raise ValueError(f"unknown degradation {name!r}; known: {sorted(REGISTRY)}")
+    return REGISTRY[name].from_parameters(entry["params"])
+
+
+def to_float_rgb(image: Any) -> tuple[np.ndarray, Any]:
+    """`(H, W, 3) float32 in [0, 1]` and the function that brings a result back to the type of `image`."""
+    if hasattr(image, "detach"):  # a torch tensor, recognised without importing torch
+        array = image.detach().cpu().numpy()
+        channels_first = array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3)
+        channels_first |= array.ndim == 3 and array.shape[0] == 3
+        pixels, restore = to_float_rgb(array.transpose(1, 2, 0) if channels_first else array)
+
+        def back(out: np.ndarray) -> Any:
+            result = restore(out)
+            result = np.ascontiguousarray(result.transpose(2, 0, 1) if channels_first else result)
+            tensor = image.new_empty(result.shape, device="cpu")
+            tensor.numpy()[...] = result
+            return tensor.to(image.device)
+
+        return pixels, back
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"image must be a numpy array or a torch tensor, got {type(image).__name__}")
+    dtype, shape = image.dtype, image.shape
+    if dtype not in (np.uint8, np.float32):
+        raise TypeError(f"image must be uint8 (0-255) or float32 (0-1), got {dtype}")
+    if not (image.ndim == 2 or (image.ndim == 3 and shape[2] in (1, 3))) or min(shape[:2]) < 1:
+        raise ValueError(f"image must be (H, W, 3), (H, W, 1) or (H, W) and not empty, got {shape}")
+    grey = image.ndim == 2 or shape[2] == 1
+    planes = np.repeat(image.reshape(*shape[:2], 1), 3, axis=2) if grey else image
+    if dtype == np.uint8:
+        pixels = planes.astype(np.float32) * np.float32(1 / 255)
+    else:
+        low, high = float(planes.min()), float(planes.max())
+        if not (low >= -1e-3 and high <= 1 + 1e-3):
+            raise ValueError(f"float32 image must lie in [0, 1], got {low:.3g} to {high:.3g}; divide by 255?")
+        pixels = np.ascontiguousarray(planes)
+
+    def restore(out: np.ndarray) -> np.ndarray:
+        if grey:
+            out = cv2.cvtColor(np.ascontiguousarray(out, dtype=np.float32), cv2.COLOR_RGB2GRAY)
+        out = out.reshape(shape)
+        if dtype == np.uint8:
+            return np.clip(np.rint(out * np.float32(255)), 0, 255).astype(np.uint8)
+        return np.clip(out, 0, 1).astype(np.float32, copy=False)
+
+    return pixels, restore
+
+
+def to_linear(srgb: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] to linear light (IEC 61966-2-1); float32, any shape."""
+    srgb = np.maximum(np.asarray(srgb, np.float32), 0)
+    curve = cv2.pow((srgb + np.float32(0.055)) * np.float32(1 / 1.055), 2.4).reshape(srgb.shape)
+    return np.where(srgb <= 0.04045, srgb * np.float32(1 / 12.92), curve)
+
+
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light to sRGB, the inverse of `to_linear`; negative values become 0."""
+    linear = np.maximum(np.asarray(linear, np.float32), 0)
+    curve = cv2.pow(linear, 1 / 2.4).reshape(linear.shape) * np.float32(1.055) - np.float32(0.055)
+    return np.where(linear <= 0.0031308, linear * np.float32(12.92), curve)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ValueError(message) unless `condition`."""
+    if not condition:
+        raise ValueError(message)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(v) for v in value)
+    return value
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Degradation):
+        return {"type": type(value).__name__, "params": value.parameters()}
+    if isinstance(value, tuple):
+        return [_jsonable(v) for v in value]
+    return value

@@ -1,0 +1,181 @@
+"""Where the distance of each pixel comes from when weather is put on a photo.
+
+Best first: known depth (a rendered scene, or `read` for an image beside the photo), a label map
+(`from_label_map`), or nothing at all (`ground_plane`). Geometry: a camera `CAMERA_HEIGHT` metres above a flat road
+sees row v below the horizon h at distance CAMERA_HEIGHT * f / (v - h), with f the focal length in pixels, here the
+picture height times `FOCAL`. That is the flat-road model of Hautiere et al., Machine Vision and Applications 17,
+2006 (visibility by onboard camera).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .noise_fields import generator, smooth_noise
+
+CAMERA_HEIGHT = 1.5  # metres
+FOCAL = 1.2  # focal length / picture height
+FAR = 1000.0  # metres; stands for the sky and everything that has no distance
+
+GROUND = {"road", "pavement", "sidewalk", "ground", "terrain", "grass", "lane", "parking", "water"}
+SKY = {"sky"}
+
+
+def _ground_rows(height: int, horizon: float) -> np.ndarray:
+    """(H,) distance of the road in each row, FAR at and above the horizon (a row number, may be fractional)."""
+    below = np.arange(height, dtype=np.float32) + np.float32(0.5 - horizon)
+    with np.errstate(divide="ignore"):
+        rows = np.where(below > 0, CAMERA_HEIGHT * FOCAL * height / np.maximum(below, 1e-6), FAR)
+    return np.minimum(rows, FAR).astype(np.float32)
+
+
+def ground_plane(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """A plausible road scene for a photo of which nothing is known.
+
+    Ground plane with a horizon at 0.35 to 0.55 of the height, scenery rising above it on both sides, smooth noise,
+    and a few upright blobs, so that standing objects are not smeared along the ground.
+
+    Args:
+        shape: (H, W).
+        seed: integer >= 0.
+
+    Returns:
+        (H, W) float32 metres, above 0, at most FAR.
+    """
+    height, width = shape
+    if height < 1 or width < 1:
+        raise ValueError(f"shape must be at least (1, 1), got {shape}")
+    rng = generator(seed, 0xD3)
+    horizon = float(rng.uniform(0.35, 0.55)) * height
+    depth = np.repeat(_ground_rows(height, horizon)[:, None], width, axis=1)
+
+    # Scenery: a skyline above the horizon whose distance varies from column to column.
+    skyline = smooth_noise((1, width), rng, cells=1, octaves=1)[0]
+    columns = np.linspace(-1, 1, width, dtype=np.float32)
+    closeness = np.clip(0.25 + 0.55 * np.abs(columns) + 0.25 * skyline, 0.05, 1.0)
+    rise = (horizon - np.arange(height, dtype=np.float32)[:, None]) / max(
+        1.0, horizon
+    )  # 0 at the horizon, 1 on top
+    scenery = float(rng.uniform(60, 160)) / closeness
+    standing = rise < closeness[None, :] * float(rng.uniform(0.5, 1.1))
+    depth = np.where(standing, np.minimum(depth, scenery[None, :].astype(np.float32)), depth)
+
+    for _ in range(int(rng.integers(3, 8))):  # upright objects: vehicles, people, poles
+        foot = horizon + (height - horizon) * float(rng.uniform(0.06, 0.75)) ** 1.3
+        distance = CAMERA_HEIGHT * FOCAL * height / max(foot - horizon, 1e-3)
+        tall = float(rng.uniform(1.3, 3.2)) * FOCAL * height / distance
+        wide = tall * float(rng.uniform(0.4, 1.6))
+        centre = float(rng.uniform(0, width))
+        x0, x1 = max(0, int(centre - wide / 2)), min(width, int(centre + wide / 2) + 1)
+        y0, y1 = max(0, int(foot - tall)), min(height, int(foot) + 1)
+        if x1 > x0 and y1 > y0:
+            depth[y0:y1, x0:x1] = np.minimum(depth[y0:y1, x0:x1], distance)
+
+    wobble = np.exp(0.12 * smooth_noise(shape, rng, cells=4, octaves=3))
+    soft = max(1.0, min(shape) / 160)
+    depth = cv2.GaussianBlur(depth, (0, 0), soft)
+    return np.clip(depth.reshape(shape) * wobble, 0.5, FAR).astype(np.float32)
+
+
+def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, seed: int = 0) -> np.ndarray:
+    """Depth of a labelled street photo.
+
+    Sky is FAR; ground classes follow the ground plane; everything else stands upright and has, per connected piece
+    of one class, the distance of the ground at its lowest row.
+
+    Args:
+        label_map: (H, W) integer class ids; ids beyond `class_names` count as unknown and follow their neighbours.
+        class_names: name of each id, e.g. ("sky", "building", ...); compared in lower case.
+        seed: integer >= 0, for the smooth noise.
+
+    Returns:
+        (H, W) float32 metres, above 0, at most FAR.
+
+    Raises:
+        ValueError when there are no class names or the map is not two-dimensional integers.
+    """
+    label_map = np.asarray(label_map)
+    if label_map.ndim != 2 or label_map.dtype.kind not in "ui" or label_map.size == 0:
+        raise ValueError(f"label_map must be (H, W) integers, got {label_map.shape} {label_map.dtype}")
+    if not class_names:
+        raise ValueError("class_names is empty; name every id, e.g. ('sky', 'building', 'road')")
+    names = [str(name).lower() for name in class_names]
+    height, width = label_map.shape
+    rng = generator(seed, 0x1A)
+    ground_ids = [i for i, name in enumerate(names) if name in GROUND]
+    sky_ids = [i for i, name in enumerate(names) if name in SKY]
+    ground = np.isin(label_map, ground_ids)
+    sky = np.isin(label_map, sky_ids)
+
+    # The horizon lies a little above the highest ground row and below the middle of the sky.
+    rows_with_ground = np.flatnonzero(ground.mean(axis=1) > 0.02)
+    top = float(rows_with_ground[0]) if rows_with_ground.size else 0.5 * height
+    horizon = float(np.clip(top - 0.01 * height, 0.2 * height, 0.65 * height))
+    rows = _ground_rows(height, horizon)
+    depth = np.repeat(rows[:, None], width, axis=1)
+
+    for label in np.unique(label_map):
+        if label in ground_ids or label in sky_ids:
+            continue
+        mask = (label_map == label).astype(np.uint8)
+        count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        foot = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT] - 1
+        distance = np.minimum(rows[np.clip(foot, 0, height - 1)], 250.0).astype(np.float32)
+        if label < len(names) and names[int(label)] in (
+            "building",
+            "tree",
+            "vegetation",
+            "fence",
+            "wall",
+            "void",
+        ):
+            # Large scenery runs away from the camera: let it fall back to the vanishing point across its columns.
+            column_foot = np.where(mask > 0, np.arange(height)[:, None], -1).max(axis=0)
+            along = np.minimum(rows[np.clip(column_foot, 0, height - 1)], 250.0)
+            along = cv2.GaussianBlur(along[None, :].astype(np.float32), (0, 0), max(1.0, width / 40))[0]
+            values = np.maximum(along[None, :], distance[pieces])
+        else:
+            values = distance[pieces]
+        depth = np.where(mask > 0, values, depth)
+        del count
+    depth[sky] = FAR
+    wobble = np.exp(0.06 * smooth_noise((height, width), rng, cells=4, octaves=3))
+    return np.clip(depth * wobble, 0.5, FAR).astype(np.float32)
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Depth from a file: 16-bit single-channel PNG in centimetres (0 = unknown, becomes FAR) or NPY in metres.
+
+    Returns:
+        (H, W) float32 metres.
+
+    Raises:
+        FileNotFoundError, or ValueError that says what the file holds and what it should hold.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no depth file at {path}")
+    if path.suffix.lower() == ".npy":
+        depth = np.load(path, allow_pickle=False)
+        if depth.ndim != 2 or depth.dtype.kind not in "fui":
+            raise ValueError(f"{path}: expected (H, W) numbers in metres, found {depth.shape} {depth.dtype}")
+        depth = depth.astype(np.float32)
+        if np.isnan(depth).any() or (depth < 0).any():
+            raise ValueError(f"{path}: depth must be >= 0 metres without NaN; use infinity for the sky")
+        return depth
+    if path.suffix.lower() == ".png":
+        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if stored is None:
+            raise ValueError(f"{path}: not a readable PNG")
+        if stored.ndim != 2 or stored.dtype != np.uint16:
+            raise ValueError(
+                f"{path}: expected a 16-bit single-channel PNG in centimetres, found {stored.shape} {stored.dtype}"
+            )
+        return np.where(stored == 0, np.float32(FAR), stored.astype(np.float32) / np.float32(100))
+    raise ValueError(
+        f"{path}: depth files are .png (16-bit, centimetres) or .npy (metres), got {path.suffix!r}"
+    )

@@ -1,0 +1,65 @@
+"""Mixtures of weather and camera that training draws from: item n gets `WeatherMixture(name).draw(seed_n)`.
+
+A draw is a concrete `Compose` (weather, then sensor noise, then JPEG), so one manifest line replays it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Degradation, require
+from .camera import JpegCompression, SensorNoise
+from .compose import Compose, Identity
+from .haze import Haze
+from .noise_fields import generator
+from .rain import Rain
+
+MIXTURES: dict[str, dict[str, float]] = {
+    "haze": {"haze": 1.0},
+    "rain": {"rain": 1.0},
+    "mixed": {"haze": 0.55, "rain": 0.45},
+}
+WEATHER: dict[str, type[Degradation]] = {"haze": Haze, "rain": Rain}
+
+
+class WeatherMixture:
+    """Random weather followed by a random camera.
+
+    Args:
+        name: a key of `MIXTURES`: "haze", "rain" or "mixed".
+        severity: 1 to 5 keeps every draw near that preset; None draws over the whole range.
+        clean: share of draws without weather (the camera stays).
+        camera: False leaves noise and JPEG out.
+
+    Raises:
+        ValueError for an unknown name, a severity outside 1-5 or a share outside [0, 1].
+    """
+
+    def __init__(
+        self, name: str, *, severity: int | None = None, clean: float = 0.0, camera: bool = True
+    ) -> None:
+        require(name in MIXTURES, f"unknown mixture {name!r}; known: {sorted(MIXTURES)}")
+        require(
+            severity is None or severity in (1, 2, 3, 4, 5),
+            f"severity must be 1..5 or None, got {severity!r}",
+        )
+        require(0 <= clean <= 1, f"clean must lie in [0, 1], got {clean}")
+        self.name, self.severity, self.clean, self.camera = name, severity, clean, camera
+
+    def __repr__(self) -> str:
+        return f"WeatherMixture({self.name!r}, severity={self.severity}, clean={self.clean}, camera={self.camera})"
+
+    def draw(self, seed: int) -> Degradation:
+        """The degradation of `seed`: the same seed gives equal parameters."""
+        rng = generator(seed, 0x31)
+        if rng.random() < self.clean:
+            weather: Degradation = Identity()
+        else:
+            shares = MIXTURES[self.name]
+            kinds = list(shares)
+            total = sum(shares.values())
+            kind = kinds[int(rng.choice(len(kinds), p=[shares[k] / total for k in kinds]))]
+            weather = WEATHER[kind].sample(rng, self.severity)
+        if not self.camera:
+            return weather
+        return Compose(effects=(weather, SensorNoise.sample(rng), JpegCompression.sample(rng)))

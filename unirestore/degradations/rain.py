@@ -1,0 +1,233 @@
+"""Rain on the road: veil, spray, wet road, streaks, splashes, drops on the windscreen.
+
+Photos of driving in rain show mostly coloured fog and spray, low contrast, wet asphalt that mirrors lamps and sky,
+and few distinct streaks. So the veil (haze of short visibility, as in Garg and Nayar, IJCV 75, 2007, where rain
+beyond a few tens of metres acts like fog) and the spray carry this effect; streaks come on top. Order, as light
+travels: wet road -> veil with spray -> streaks by depth layer -> splashes -> windscreen -> exposure. All of it is
+computed in linear light; lengths in pixels scale with the picture (unit: 1/320 of its size).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from .base import Degradation, Scene, require, to_linear, to_srgb
+from .haze import CONTRAST_LOSS, airlight_field, blurred, height_factor, sample_airlight, scatter
+from .noise_fields import smooth_noise
+
+MIRROR_NEAR, MIRROR_FAR = 0.15, 0.75  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
+LAYERS = (
+    (40.0, 0.45, 0.5),
+    (14.0, 0.8, 0.35),
+    (5.0, 1.8, 0.15),
+)  # distance m, blur in units, share of streaks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rain(Degradation):
+    """Rain; see the module header.
+
+    Args:
+        visibility: metres at which the veil alone leaves 2 % of the contrast.
+        airlight: sRGB colour of the veil, three numbers in [0, 1].
+        gradient: log-brightness of the airlight at the top of the picture (minus it at the bottom).
+        height_scale: metres over which the veil thins by e.
+        horizon: row of the horizon as a share of the height.
+        spray: optical depth of the spray thrown up by traffic, where it is thickest.
+        streaks: visible streaks per 320 x 320 pixels.
+        streak_length: length in units of 1/320 of the picture, for the middle layer.
+        streak_angle: degrees from the vertical, positive leans to the right at the foot.
+        streak_strength: opacity of a streak, 0 to 1.
+        wetness: how mirror-like the road is, 0 to 1.
+        drops: drops on the windscreen.
+        lens: blur of a wet windscreen, 0 to 1.
+        scene_light: brightness of the scene relative to the clear photo, linear.
+        blur: strength of multiple-scattering blur, 0 to 1.
+        glow: strength of the halo around lamps.
+        exposure: camera exposure in stops.
+    """
+
+    visibility: float | None = None
+    airlight: tuple[float, float, float] = (0.66, 0.68, 0.70)
+    gradient: float = 0.1
+    height_scale: float = 120.0
+    horizon: float = 0.45
+    spray: float | None = None
+    streaks: float | None = None
+    streak_length: float = 18.0
+    streak_angle: float = 6.0
+    streak_strength: float | None = None
+    wetness: float | None = None
+    drops: int = 0
+    lens: float = 0.1
+    scene_light: float | None = None
+    blur: float = 0.4
+    glow: float = 0.5
+    exposure: float = 0.0
+
+    presets: ClassVar = {
+        "visibility": (700.0, 380.0, 220.0, 130.0, 75.0),
+        "spray": (0.15, 0.3, 0.5, 0.8, 1.2),
+        "streaks": (60.0, 110.0, 180.0, 270.0, 380.0),
+        "streak_strength": (0.10, 0.14, 0.18, 0.23, 0.28),
+        "wetness": (0.2, 0.35, 0.5, 0.65, 0.8),
+        "scene_light": (0.85, 0.75, 0.68, 0.6, 0.52),
+    }
+
+    def check(self) -> None:
+        for name in ("visibility", "height_scale", "streak_length"):
+            require(getattr(self, name) > 0, f"{name} must be above 0, got {getattr(self, name)}")
+        require(
+            len(self.airlight) == 3 and all(0 <= c <= 1 for c in self.airlight),
+            f"airlight must be three sRGB numbers in [0, 1], got {self.airlight}",
+        )
+        for name in ("spray", "streaks", "scene_light", "blur", "glow", "drops"):
+            require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
+        for name in ("streak_strength", "wetness", "lens"):
+            require(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        require(
+            abs(self.streak_angle) <= 80, f"streak_angle must lie within 80 degrees, got {self.streak_angle}"
+        )
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Rain:
+        """Random concrete parameters over the range of real rain; near the presets if `severity` is given."""
+        jitter = {name: float(rng.uniform(0.75, 1.3)) for name in cls.presets}
+        level = float(rng.uniform(0, 4)) if severity is None else float(severity - 1)
+        values = {
+            name: float(np.interp(level, range(5), steps)) * jitter[name]
+            for name, steps in cls.presets.items()
+        }
+        values["streaks"] *= float(rng.choice([0.15, 0.6, 1.3], p=[0.5, 0.3, 0.2]))
+        values["wetness"] = min(values["wetness"], 1.0)
+        return cls(
+            severity=severity,
+            airlight=sample_airlight(rng, dusk=0.35),
+            gradient=rng.normal(0.06, 0.14),
+            height_scale=np.exp(rng.uniform(np.log(40), np.log(300))),
+            horizon=rng.uniform(0.35, 0.55),
+            streak_length=rng.uniform(8, 32),
+            streak_angle=rng.normal(0, 9),
+            drops=int(rng.integers(10, 70)) if rng.random() < 0.15 else 0,
+            lens=rng.uniform(0.1, 0.6) if rng.random() < 0.4 else 0.0,
+            blur=rng.uniform(0.0, 0.8),
+            glow=rng.uniform(0.0, 1.0),
+            exposure=rng.normal(0.0, 0.2),
+            **values,
+        )
+
+    def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
+        height, width = scene.shape
+        unit = float(np.sqrt(height * width)) / 320
+        air = airlight_field(scene.shape, self.airlight, self.gradient, rng)
+        light = to_linear(image) * np.float32(self.scene_light)
+        if self.wetness > 0:
+            light = wet_road(light, air, self.wetness, self.horizon, unit, rng)
+        depth = np.minimum(scene.depth, np.float32(1e5))
+        tau = depth * np.float32(CONTRAST_LOSS / self.visibility)
+        tau *= height_factor(scene.shape, depth, self.height_scale, self.horizon)
+        tau *= np.exp(np.float32(0.25) * smooth_noise(scene.shape, rng, cells=2, stretch=1.5))
+        if self.spray > 0:
+            tau += np.float32(self.spray) * spray_field(depth, self.horizon, rng)
+        out = scatter(light, tau, air, blur=self.blur, glow=self.glow)
+        if self.streaks > 0:
+            veil = streak_field(scene.shape, self, unit, rng)[..., None]
+            lit = blurred(out, 12 * unit) * np.float32(0.6) + air * np.float32(0.6)
+            out = out + veil * (lit - out)
+        if self.lens > 0:
+            out = out + np.float32(self.lens) * (blurred(out, 2.2 * unit) - out)
+        if self.drops > 0:
+            out = windscreen(out, self.drops, unit, rng)
+        return to_srgb(out * np.float32(2.0**self.exposure))
+
+
+def wet_road(
+    light: np.ndarray, air: np.ndarray, wetness: float, horizon: float, unit: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Darkens the ground below `horizon` and mirrors what stands above it, smeared downwards by ripples."""
+    height, width = light.shape[:2]
+    line = int(np.clip(round(horizon * height), 0, height - 1))
+    rows = height - line
+    if rows < 2:
+        return light
+    ground = light[line:]
+    mirrored = light[:line][::-1] if line > 0 else light[:1]
+    mirrored = cv2.resize(np.ascontiguousarray(mirrored), (width, rows), interpolation=cv2.INTER_LINEAR)
+    smear = 2 * max(1, int(9 * unit)) + 1
+    mirrored = cv2.blur(mirrored, (max(1, int(2 * unit)), smear))
+    down = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    fresnel = MIRROR_FAR + (MIRROR_NEAR - MIRROR_FAR) * np.sqrt(down)
+    puddles = np.clip(0.7 + 0.5 * smooth_noise((rows, width), rng, cells=3, stretch=3.0), 0, 1.4)
+    share = np.clip(np.float32(wetness * 0.6) * fresnel * puddles, 0, 0.8)[..., None]
+    wet = ground * np.float32(1 - 0.4 * wetness)
+    out = light.copy()
+    out[line:] = wet + share * (0.5 * mirrored + 0.5 * air[line:] - wet)
+    return out
+
+
+def spray_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) float32 in about [0, 1.5]: spray hangs low, from the horizon down to the near road, in plumes."""
+    height, width = depth.shape
+    rows = (np.arange(height, dtype=np.float32) + 0.5) / height
+    centre = horizon + 0.1
+    band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.12, 0.28)) ** 2))[:, None]
+    plumes = np.clip(
+        0.6 + 0.6 * smooth_noise((height, width), rng, cells=3, octaves=4, persistence=0.6), 0, 2
+    )
+    near = np.clip((depth - 4) / 12, 0.1, 1)
+    return (band * plumes * near).astype(np.float32)
+
+
+def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) float32 opacity in [0, 1] of all streaks; nearer layers are longer, wider, fewer and more blurred."""
+    height, width = shape
+    total = np.zeros(shape, np.float32)
+    count = rain.streaks * height * width / 320**2
+    for distance, soft, share in LAYERS:
+        number = int(round(count * share))
+        if number == 0:
+            continue
+        length = rain.streak_length * unit * (14.0 / distance) ** 0.5
+        length = length * rng.uniform(0.6, 1.4, number)
+        angle = np.deg2rad(rain.streak_angle + rng.normal(0, 2.0, number))
+        start = rng.uniform((-0.1 * width, -0.1 * height), (1.1 * width, 1.1 * height), (number, 2))
+        end = start + np.stack([np.sin(angle), np.cos(angle)], axis=1) * length[:, None]
+        segments = np.rint(np.stack([start, end], axis=1) * 16).astype(np.int32)  # 4 fractional bits
+        canvas = np.zeros(shape, np.uint8)
+        width_px = max(1, round(0.6 * soft * unit))
+        for group, bright in enumerate((255, 170, 100)):
+            cv2.polylines(canvas, list(segments[group::3]), False, bright, width_px, cv2.LINE_AA, 4)
+        layer = canvas.astype(np.float32) * np.float32(1 / 255)
+        layer = cv2.GaussianBlur(layer, (0, 0), max(0.3, soft * unit)).reshape(shape)
+        total = np.maximum(total, layer * np.float32(min(2.5, 1 + soft)))
+    return np.clip(total * np.float32(rain.streak_strength * 1.6), 0, 0.9)
+
+
+def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generator) -> np.ndarray:
+    """Drops on the glass: each shows the scene upside down, small and soft, with a dark rim."""
+    height, width = out.shape[:2]
+    soft = blurred(out, 1.5 * unit)
+    result = out.copy()
+    for _ in range(drops):
+        radius = float(np.exp(rng.uniform(np.log(2.0), np.log(9.0)))) * unit
+        cx, cy = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        tall = radius * float(rng.uniform(0.9, 1.5))
+        x0, x1 = max(0, int(cx - radius)), min(width, int(cx + radius) + 2)
+        y0, y1 = max(0, int(cy - tall)), min(height, int(cy + tall) + 2)
+        if x1 <= x0 or y1 <= y0:
+            continue
+        dx = ((np.arange(x0, x1) - cx) / radius).astype(np.float32)[None, :]
+        dy = ((np.arange(y0, y1) - cy) / tall).astype(np.float32)[:, None]
+        r2 = dx * dx + dy * dy
+        mask = np.clip((1 - r2) * 3, 0, 1)[..., None]
+        map_x = np.clip(cx - dx * radius * 6 + 0 * dy, 0, width - 1).astype(np.float32)
+        map_y = np.clip(cy - dy * tall * 6 + 0 * dx, 0, height - 1).astype(np.float32)
+        seen = cv2.remap(soft, map_x, map_y, cv2.INTER_LINEAR).reshape(*r2.shape, 3)
+        rim = (1 - np.float32(0.45) * np.clip(r2, 0, 1) ** 2)[..., None]
+        patch = result[y0:y1, x0:x1]
+        patch += mask * (seen * rim - patch)
+    return result
