@@ -62,7 +62,7 @@ def readme() -> str:
 setup(
     name="unirestore",
     version=version(),
-    description="Image restoration for people and for frozen detectors, with one network and a prompt per task",
+    description="Image restoration for people and frozen detectors: one network, a prompt per task",
     long_description=readme(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

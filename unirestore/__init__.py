@@ -8,8 +8,8 @@ Five lines of use::
     model = UniRestore.build("tiny").eval()
     restored = model(torch.rand(1, 3, 240, 320), task="det")  # (1, 3, 240, 320) RGB in [0, 1]
 
-Importing this package imports neither torch nor any OpenMMLab package: names are looked up when first used, and
-:mod:`unirestore.mm` is the only room that knows mmdet.
+Importing this package imports neither torch nor any OpenMMLab package: names are looked up when first used,
+and :mod:`unirestore.mm` is the only room that knows mmdet.
 """
 
 from __future__ import annotations

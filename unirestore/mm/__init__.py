@@ -1,0 +1,31 @@
+"""The seam into OpenMMLab: the only room of the package that imports mmengine, mmcv, mmdet or mmseg.
+
+Name it in a config and every class of this room is registered::
+
+    custom_imports = dict(imports=["unirestore.mm"])
+
+Importing it first supplies the compiled operators of mmcv from torchvision where they are absent
+(:func:`unirestore.mm.ops.install`), because ``import mmdet.models`` fails without them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+from .ops import install
+
+install()
+
+# modules of the seam in the order of their imports; the names in their __all__ are public here
+_SEAM = ("restorer_state", "preprocessors", "transforms", "hooks", "detector", "downstream")
+
+__all__ = ["install"]
+
+for _name in _SEAM:
+    if importlib.util.find_spec(f"{__name__}.{_name}") is None:
+        continue
+    _module = importlib.import_module(f"{__name__}.{_name}")
+    for _public in getattr(_module, "__all__", ()):
+        globals()[_public] = getattr(_module, _public)
+        __all__.append(_public)
