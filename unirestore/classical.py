@@ -7,11 +7,12 @@ Sources (own code on OpenCV pieces, Apache-2.0):
     Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994.
     He, Sun, Tang, "Single Image Haze Removal Using Dark Channel Prior", CVPR 2009: eq. 5 (dark channel),
         eq. 12 (transmission), eq. 16 (recovery), section 4.4 (airlight).
-    He, Sun, Tang, "Guided Image Filtering", ECCV 2010: eq. 5, 6 and 8, in place of the soft matting of the former.
+    He, Sun, Tang, "Guided Image Filtering", ECCV 2010: eq. 5, 6 and 8, in place of the soft matting of the
+    former.
 
 What differs from the papers: the guide is the grey photo, not the colour photo; the airlight is the mean of
-the 0.1 % of pixels with the largest dark channel, not the brightest one of them, since a single pixel may be a
-head-light.
+the 0.1 % of pixels with the largest dark channel, not the brightest one of them, since a single pixel may be
+a head-light.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def dark_channel_prior(
     radius: int = 40,
     eps: float = 1e-3,
 ) -> np.ndarray:
-    """Remove haze: `J = (I - A) / max(t, t_min) + A` with `t = 1 - omega * dark(I / A)`, refined by a guided filter.
+    """Remove haze: `J = (I - A) / max(t, t_min) + A`, `t = 1 - omega * dark(I / A)` after a guided filter.
 
     Args:
         image: `(H, W, 3)` RGB uint8, any size from 1x1 up.
@@ -71,8 +72,8 @@ def dark_channel_prior(
     _check(image)
     if patch < 1 or radius < 1 or not 0 <= omega <= 1 or not 0 < t_min <= 1 or eps <= 0:
         raise ValueError(
-            "dark_channel_prior needs patch >= 1, radius >= 1, omega in [0, 1], t_min in (0, 1] and eps > 0, got "
-            f"patch={patch}, radius={radius}, omega={omega}, t_min={t_min}, eps={eps}"
+            "dark_channel_prior needs patch >= 1, radius >= 1, omega in [0, 1], t_min in (0, 1] and "
+            f"eps > 0, got patch={patch}, radius={radius}, omega={omega}, t_min={t_min}, eps={eps}"
         )
     airlight = estimate_airlight(image, patch)  # (3,) in [0, 1]
     pixels = image.astype(np.float32)  # (H, W, 3)
@@ -109,7 +110,7 @@ def estimate_airlight(image: np.ndarray, patch: int = 15, share: float = 1e-3) -
 
 
 def estimate_transmission(pixels: np.ndarray, airlight: np.ndarray, patch: int, omega: float) -> np.ndarray:
-    """`1 - omega * dark(I / A)`: `(H, W, 3)` RGB float32 in [0, 1] and `(3,)` -> `(H, W)` float32, unrefined."""
+    """`1 - omega * dark(I / A)` of `(H, W, 3)` RGB float32 in [0, 1] -> `(H, W)` float32, unrefined."""
     return 1 - np.float32(omega) * dark_channel(pixels / airlight, patch)
 
 
@@ -152,7 +153,7 @@ def mix(image: np.ndarray, weights: tuple[float, float, float] = (0.3, 0.45, 0.2
     """
     _check(image)
     if len(weights) != 3 or abs(sum(weights) - 1) > 1e-6:
-        raise ValueError(f"mix needs three weights that sum to 1, got {tuple(weights)} (sum {sum(weights):.4f})")
+        raise ValueError(f"mix needs three weights that sum to 1, got {weights} (sum {sum(weights):.4f})")
     photo, dcp, equalised = weights
     blend = cv2.addWeighted(
         image.astype(np.float32), photo, dark_channel_prior(image).astype(np.float32), dcp, 0
