@@ -43,7 +43,7 @@ HOW_TO_COMPILE = (
     "pip install ninja psutil 'setuptools>=80' wheel && "
     "MMCV_WITH_OPS=1 pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir "
     "--no-binary onedl-mmcv onedl-mmcv "
-    "(about 30 CPU minutes; needs a C++17 compiler and torch < 2.14). unirestore steps aside when they are there."
+    "(about 30 CPU minutes; needs a C++17 compiler and torch < 2.14). unirestore steps aside then."
 )
 
 
@@ -119,8 +119,9 @@ def install() -> bool:
         return is_supplied()
     if importlib.util.find_spec("mmcv") is None:
         raise ModuleNotFoundError(
-            "unirestore.mm needs the OpenMMLab packages, and mmcv is not installed: pip install
-            'unirestore[mm]' " "(in a checkout: pip install -c constraints.txt -e '.[mm]')", name="mmcv",
+            "unirestore.mm needs the OpenMMLab packages, and mmcv is not installed: "
+            "pip install 'unirestore[mm]' (in a checkout: pip install -c constraints.txt -e '.[mm]')",
+            name="mmcv",
         )
     if importlib.util.find_spec(NAME) is not None:
         try:

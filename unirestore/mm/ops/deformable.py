@@ -202,7 +202,7 @@ def deform_conv_backward_parameters(
     scale: float,
     im2col_step: int,
 ) -> None:
-    """Fill ``grad_weight`` with ``scale`` times the gradient by the weight, which does not depend on the weight."""
+    """Fill ``grad_weight`` with ``scale`` times the gradient by the weight, whose values do not matter."""
     geometry = (dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
     _, by_weight, *_ = _deform_conv_gradients(input, offset, grad_output, grad_weight, geometry)
     grad_weight.copy_(scale * by_weight)

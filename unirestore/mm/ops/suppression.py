@@ -25,10 +25,8 @@ def _working(*tensors: Tensor) -> list[Tensor]:
 
 def _overlap(box: Tensor, others: Tensor, offset: int) -> Tensor:
     """Intersection over union of ``box (4,)`` and ``others (N, 4)``, xyxy in pixels -> ``(N,)``."""
-    size = (torch.minimum(box[2:], others[:, 2:]) - torch.maximum(box[:2], others[:, :2]) + offset).clamp(
-        min=0
-    )
-    inter = size[:, 0] * size[:, 1]
+    size = torch.minimum(box[2:], others[:, 2:]) - torch.maximum(box[:2], others[:, :2]) + offset
+    inter = size.clamp(min=0).prod(dim=1)
     area = (box[2:] - box[:2] + offset).prod()
     areas = (others[:, 2:] - others[:, :2] + offset).prod(dim=1)
     return torch.nan_to_num(inter / (area + areas - inter), nan=0.0)
