@@ -1,0 +1,121 @@
+"""Sizes of the one architecture, and the table of the weights that exist.
+
+`sd_turbo` is the size of the paper (UniRestore, arXiv 2501.13134, on stabilityai/sd-turbo). `tiny` is ours: the same
+modules, small enough for a CPU, ending in a candidate fusion.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+PRESETS: dict[str, dict] = {
+    "sd_turbo": {
+        "block_out_channels": (128, 256, 512, 512),
+        "layers_per_block": 2,
+        "norm_num_groups": 32,
+        "vae_attention": True,
+        "patch_size": 1,
+        "scaling_factor": 0.18215,
+        "cfrm_depths": (1, 1, 9),
+        "cfrm_groups": 16,
+        "prior": "unet",
+        "prior_config": {
+            "channels": (320, 640, 1280, 1280),
+            "layers": 2,
+            "groups": 32,
+            "text_channels": 1024,
+            "text_tokens": 77,
+            "heads": (5, 10, 20, 20),
+            "controller": {
+                "channels": (256, 256, 512, 512),
+                "attention": (True, True, True, False),
+                "mid_attention": True,
+                "heads": 4,
+                "layers": 2,
+                "groups": 32,
+                "out_channels": 256,
+            },
+        },
+        "tasks": ("ir", "cls", "seg", "det"),
+    },
+    "tiny": {
+        "block_out_channels": (16, 32, 64, 64),
+        "layers_per_block": 1,
+        "norm_num_groups": 8,
+        "vae_attention": False,
+        "patch_size": 2,
+        "scaling_factor": 1.0,
+        "cfrm_depths": (1, 1, 2),
+        "cfrm_groups": 16,
+        "prior": "unet",
+        "prior_config": {
+            "channels": (32, 64),
+            "layers": 1,
+            "groups": 8,
+            "text_channels": None,
+            "controller": {
+                "channels": (32, 64),
+                "attention": (False, False),
+                "mid_attention": False,
+                "heads": 4,
+                "layers": 1,
+                "groups": 8,
+                "out_channels": 32,
+            },
+        },
+        "tasks": ("ir", "det"),
+        "candidates": ("dcp", "clahe"),
+        "candidate_weights": (0.3, 0.45, 0.25),
+        "fusion_channels": 32,
+        "fusion_blocks": 2,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One row of the table: weights in `unirestore/weights/<name>`, with their model card beside them."""
+
+    preset: str
+    base: str
+    licence: str
+    sha256: str
+    bytes: int
+    training: str
+
+
+WEIGHTS: dict[str, Weights] = {}
+"""Name -> what ships in `unirestore/weights/<name>`; `sha256` and `bytes` are of the safetensors file."""
+
+WEIGHTS_FOLDER = Path(__file__).resolve().parents[1] / "weights"
+
+
+def preset_config(preset: str, **overrides) -> dict:
+    """A preset's settings with some overridden. Raises ValueError for an unknown preset."""
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+    return {**deepcopy(PRESETS[preset]), **overrides}
+
+
+def find_weights(name: str | Path) -> str:
+    """A folder, a name in `WEIGHTS` or a hub id `owner/model` -> what `ModelMixin.from_pretrained` takes.
+
+    Raises FileNotFoundError, listing what is known, where it is none of them.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise FileNotFoundError(f"{folder} has no config.json; pass a folder written by save_pretrained")
+        return str(folder)
+    if str(name) in WEIGHTS:
+        packaged = WEIGHTS_FOLDER / str(name)
+        if not packaged.is_dir():
+            raise FileNotFoundError(f"the weights {name!r} should be in {packaged}, which does not exist; reinstall")
+        return str(packaged)
+    parts = str(name).split("/")
+    if len(parts) == 2 and all(parts) and not folder.is_absolute() and not str(name).startswith("."):
+        return str(name)
+    raise FileNotFoundError(
+        f"{str(name)!r} is no folder, no known weights ({', '.join(WEIGHTS) or 'none ship yet'}) and no hub id "
+        "of the form owner/model"
+    )

@@ -1,0 +1,46 @@
+"""Any picture size in, the same size out: padding to a multiple and the exact crop back.
+
+UniRestore's code reflects at the right and bottom edge (spec of the authors' pipeline, 64 px); what differs: where
+a picture is too small to be reflected, its edge is repeated, so that every size from 1x1 works.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def round_up(length: int, multiple: int) -> int:
+    """The smallest multiple of `multiple` that is at least `length`."""
+    return -(-length // multiple) * multiple
+
+
+def pad_to(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """`(B, C, H, W)` -> `(B, C, height, width)`: reflected at the right and bottom, repeated where too small."""
+    bottom, right = height - x.shape[-2], width - x.shape[-1]
+    if bottom:
+        x = F.pad(x, (0, 0, 0, bottom), mode="reflect" if bottom < x.shape[-2] else "replicate")
+    if right:
+        x = F.pad(x, (0, right, 0, 0), mode="reflect" if right < x.shape[-1] else "replicate")
+    return x
+
+
+def check_images(images: torch.Tensor, name: str = "images") -> None:
+    """The guard at the public edge: floating `(B, 3, H, W)`, finite, about [0, 1].
+
+    Raises TypeError for another type, ValueError for a wrong shape or range, with the numbers.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(images).__name__}")
+    if not images.is_floating_point():
+        raise TypeError(f"{name} must be floating point in [0, 1], got {images.dtype}; divide 8-bit values by 255")
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+        raise ValueError(
+            f"{name} must be (B, 3, H, W) RGB with at least one image and one pixel, got {tuple(images.shape)}"
+        )
+    low, high = (float(value) for value in torch.aminmax(images.detach()))
+    if not (abs(low) < float("inf") and abs(high) < float("inf")):  # NaN fails both comparisons
+        raise ValueError(f"{name} holds non-finite values (NaN or infinity); minimum {low}, maximum {high}")
+    if low < -0.5 or high > 1.5:
+        raise ValueError(
+            f"{name} must lie in about [0, 1], got [{low:.4g}, {high:.4g}]; divide 8-bit values by 255, "
+            "and undo any mean/std normalisation"
+        )

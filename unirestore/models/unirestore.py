@@ -1,0 +1,450 @@
+"""UniRestore: encode and repair -> denoise -> decode for a task.
+
+Paper: Chen et al., "UniRestore: Unified Perceptual and Task-Oriented Image Restoration Model Using Diffusion
+Prior", CVPR 2025, arXiv 2501.13134. Authors' code: MIT; this file is written from its description, Apache-2.0.
+
+    degraded RGB -> encoder with CFRM -> skips at H/2, H/4, H/8 and latent z_lq
+                 -> prior: noised to t = 999, one DDIM step, steered by Controller(z_lq) -> z
+                 -> decoder with TFA and the prompt of the task -> picture, or feature pyramid
+
+What differs from the authors' code: deterministic by default (posterior mode, fixed noise); no per-call state on
+modules; any picture size; the sizes are presets of one architecture; small presets may end in `CandidateFusion`
+(ours) in place of the bare decoder picture.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from .autoencoder import TAPS, TappedAutoencoder
+from .cfrm import CFRM
+from .fusion import CandidateFusion
+from .priors import PRIORS
+from .sizes import check_images, pad_to, round_up
+from .tfa import TaskFeatureAdapter
+
+LATENT_STRIDE = 8
+PARAMETER_GROUPS = {
+    "vae": "vae.",
+    "prior": "prior.unet.",
+    "cfrm": "cfrm.",
+    "controller": "prior.controller.",
+    "sc_tuner": "prior.sc_tuner.",
+    "tfa": "tfa.",
+    "prompts": "prompts.",
+    "fusion": "fusion.",
+}
+"""Name of each part that a training stage trains or freezes -> the prefix of its parameters."""
+
+
+class Encoding(NamedTuple):
+    """What `UniRestore.encode` returns; latent and skips cover the padded picture."""
+
+    latent: torch.Tensor
+    """`(B, 4, h, w)`, scaled by `scaling_factor`."""
+    skips: list[torch.Tensor]
+    """Three taps at strides 2, 4, 8, repaired where `repair`."""
+    size: tuple[int, int]
+    """Height and width of the picture before padding."""
+
+
+class UniRestore(ModelMixin, ConfigMixin):
+    """The restoration network. Build it with `UniRestore.build(preset)` or `UniRestore.from_pretrained(...)`.
+
+    Args (all saved in `config.json`):
+        block_out_channels, layers_per_block, decoder_layers_per_block, norm_num_groups, vae_attention, patch_size,
+            latent_channels: see `TappedAutoencoder`.
+        scaling_factor: latents are the encoder's mean times this.
+        sample_posterior: draw latents from the posterior (the authors do) instead of taking its mean.
+        cfrm, cfrm_depths, cfrm_groups: the repair of the skips, see `CFRM`; False leaves them as they are.
+        prior, prior_config: a name in `PRIORS` and its arguments; `"none"` ignores the arguments.
+        tfa: steer the decoder by task; False is a plain decoder that uses neither skips nor task.
+        tasks, prompt_length: one learnt prompt `(prompt_length, D)` per task.
+        candidates: names in `unirestore.classical.CANDIDATES`; with any, the output head is `CandidateFusion`.
+        candidate_weights: starting weights of the photo and of each candidate; default equal.
+        fusion_channels, fusion_blocks: size of that head.
+
+    Raises ValueError for a prior, task or combination that does not exist.
+    """
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        block_out_channels: Sequence[int] = (128, 256, 512, 512),
+        layers_per_block: int = 2,
+        decoder_layers_per_block: int | None = None,
+        norm_num_groups: int = 32,
+        vae_attention: bool = True,
+        patch_size: int = 1,
+        latent_channels: int = 4,
+        scaling_factor: float = 0.18215,
+        sample_posterior: bool = False,
+        cfrm: bool = True,
+        cfrm_depths: Sequence[int] = (1, 1, 9),
+        cfrm_groups: int = 16,
+        prior: str = "unet",
+        prior_config: dict | None = None,
+        tfa: bool = True,
+        tasks: Sequence[str] = ("ir", "cls", "seg", "det"),
+        prompt_length: int = 1,
+        candidates: Sequence[str] = (),
+        candidate_weights: Sequence[float] | None = None,
+        fusion_channels: int = 32,
+        fusion_blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        if prior not in PRIORS:
+            raise ValueError(f"unknown prior {prior!r}; known: {', '.join(PRIORS)}")
+        if not tasks or len(set(tasks)) != len(tasks):
+            raise ValueError(f"tasks must be one or more different names, got {tuple(tasks)}")
+        for task in tasks:
+            _check_task_name(task)
+        if candidate_weights is not None and len(candidate_weights) != len(candidates) + 1:
+            raise ValueError(
+                f"candidate_weights needs {len(candidates) + 1} numbers, the photo and {tuple(candidates)}; "
+                f"got {tuple(candidate_weights)}"
+            )
+        self.vae = TappedAutoencoder(
+            channels=block_out_channels,
+            layers=layers_per_block,
+            decoder_layers=decoder_layers_per_block,
+            groups=norm_num_groups,
+            latent_channels=latent_channels,
+            attention=vae_attention,
+            patch_size=patch_size,
+        )
+        skip_channels = tuple(block_out_channels[:TAPS])
+        self.cfrm = CFRM(skip_channels, cfrm_depths, cfrm_groups) if cfrm else nn.ModuleList()
+        prior_config = {} if prior == "none" else {"latent_channels": latent_channels, **(prior_config or {})}
+        self.prior = PRIORS[prior](**prior_config)
+        self.tfa, self.prompts = nn.ModuleList(), nn.ParameterDict()
+        if tfa:
+            for level in range(TAPS):  # from the deepest skip to the finest
+                self.tfa.append(
+                    TaskFeatureAdapter(
+                        self.vae.decoder.in_channels[level],
+                        skip_channels[TAPS - 1 - level],
+                        skip_channels[TAPS - 2 - level] if level < TAPS - 1 else None,
+                        prompt_length,
+                    )
+                )
+            for task in tasks:
+                self.prompts[task] = nn.Parameter(torch.zeros(prompt_length, skip_channels[-1]))
+        self.fusion = None
+        if candidates:
+            mix = candidate_weights or [1.0] * (len(candidates) + 1)
+            self.fusion = CandidateFusion(
+                feature_channels=block_out_channels[0],
+                prompt_channels=prompt_length * skip_channels[0] if tfa else 0,
+                weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # the decoder's picture comes last
+                channels=fusion_channels,
+                blocks=fusion_blocks,
+                groups=norm_num_groups,
+                patch_size=patch_size,
+            )
+
+    def __getattr__(self, name: str):
+        """Sub-modules only. diffusers would answer `model.prior` from the config, where the name means a setting."""
+        return nn.Module.__getattr__(self, name)
+
+    # ---------------------------------------------------------------- building, saving, loading
+
+    @classmethod
+    def build(cls, preset: str, **overrides) -> "UniRestore":
+        """An untrained model of a preset (see `presets.PRESETS`), some of its settings overridden.
+
+        Raises ValueError for an unknown preset, TypeError for a setting that does not exist.
+        """
+        from .presets import preset_config
+
+        return cls(**preset_config(preset, **overrides))
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **kwargs) -> "UniRestore":
+        """Loads a folder written by `save_pretrained`, weights named in `presets.WEIGHTS`, or a hub id.
+
+        `kwargs` go to diffusers' `ModelMixin.from_pretrained`. Raises FileNotFoundError or ValueError, naming what
+        was looked for, where nothing is found or keys are missing.
+        """
+        from .presets import find_weights
+
+        kwargs["output_loading_info"] = True
+        model, report = super().from_pretrained(find_weights(name), **kwargs)
+        for kind in ("missing_keys", "unexpected_keys"):
+            if report.get(kind):
+                raise ValueError(
+                    f"{name}: {len(report[kind])} {kind.replace('_', ' ')} in the weights, first "
+                    f"{sorted(report[kind])[:3]}; config.json and the weights do not belong together"
+                )
+        return model
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the known tasks."""
+        return tuple(self.config.tasks)
+
+    @property
+    def size_multiple(self) -> int:
+        """Pictures are padded to multiples of this inside (64 for `sd_turbo`)."""
+        return LATENT_STRIDE * self.prior.size_multiple
+
+    def add_task(self, name: str, prompt_length: int | None = None, copy_from: str | None = None) -> nn.Parameter:
+        """Adds a prompt for a new task, zero or copied from another task's; saved and loaded like the others.
+
+        Returns the new parameter `(prompt_length, D)`. Raises ValueError where the task exists, the name is no
+        identifier, or the length is not the model's (TFA's gates are built for one length).
+        """
+        _check_task_name(name)
+        if not len(self.tfa):
+            raise ValueError("this model was built with tfa=False and has no prompts; no task can be added")
+        if name in self.prompts:
+            raise ValueError(f"task {name!r} exists already; known: {', '.join(self.tasks)}")
+        if prompt_length not in (None, self.config.prompt_length):
+            raise ValueError(f"prompts of this model have length {self.config.prompt_length}, not {prompt_length}")
+        source = self.prompts[self._check_task(copy_from or self.tasks[0])].detach()
+        prompt = nn.Parameter(source.clone() if copy_from else torch.zeros_like(source))
+        self.prompts[name] = prompt
+        self.register_to_config(tasks=(*self.tasks, name))
+        return prompt
+
+    def parameter_group(self, group: str) -> dict[str, nn.Parameter]:
+        """Parameters of one part by full name; the groups are the keys of `PARAMETER_GROUPS`.
+
+        Raises ValueError for an unknown group; a part that the model lacks gives an empty dict.
+        """
+        if group not in PARAMETER_GROUPS:
+            raise ValueError(f"unknown parameter group {group!r}; known: {', '.join(PARAMETER_GROUPS)}")
+        prefix = PARAMETER_GROUPS[group]
+        return {name: value for name, value in self.named_parameters() if name.startswith(prefix)}
+
+    # ---------------------------------------------------------------- the forward pass
+
+    def forward(
+        self,
+        images: torch.Tensor,
+        task: str = "ir",
+        output: str = "image",
+        generator: torch.Generator | None = None,
+        noise: torch.Tensor | float | None = None,
+        num_inference_steps: int = 1,
+        candidates: torch.Tensor | None = None,
+    ) -> torch.Tensor | list[torch.Tensor]:
+        """Restores pictures for a task.
+
+        Args:
+            images: `(B, 3, H, W)` RGB in [0, 1], any size from 1x1 up.
+            task: one of `tasks`.
+            output: `"image"` for `(B, 3, H, W)` RGB, about [0, 1], not clamped; `"features"` for the decoder
+                pyramid after TFA, `(B, C, H/s, W/s)` (rounded up) at strides s = 8, 4, 2.
+            generator, noise: see `denoise`. The same call gives the same result unless a generator is passed.
+            num_inference_steps: DDIM steps of the prior, 1 to 4.
+            candidates: classical restorations as from `stack_candidates`, computed here where None.
+
+        Raises TypeError or ValueError for images, task, output, noise or steps that cannot be used.
+        """
+        _check_output(output)
+        self._check_task(task)
+        encoding = self.encode(images, generator=generator)
+        latent = self.denoise(
+            encoding.latent, noise=noise, generator=generator, num_inference_steps=num_inference_steps
+        )
+        return self.decode(latent, encoding.skips, task, images, candidates, output=output, size=encoding.size)
+
+    def encode(
+        self,
+        images: torch.Tensor,
+        repair: bool = True,
+        detach_latent: bool | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Encoding:
+        """Pictures `(B, 3, H, W)` RGB in [0, 1] -> latent and skips, repaired by CFRM where `repair`.
+
+        As in the paper, no loss on the latent trains CFRM: the gradient is cut before the last down block where
+        `repair`, and only there. `detach_latent` overrides that. `generator` serves `sample_posterior` only.
+        """
+        check_images(images)
+        size = tuple(images.shape[-2:])
+        padded = pad_to(images.to(self.dtype), *(round_up(length, self.size_multiple) for length in size))
+        moments, skips = self.vae.encoder(
+            2 * padded - 1,
+            repair=self.cfrm if repair else (),
+            detach_latent=repair if detach_latent is None else detach_latent,
+        )
+        latent, logvar = self.vae.quant_conv(moments).chunk(2, dim=1)  # (B, 4, h, w) each
+        if self.config.sample_posterior:
+            sigma = (0.5 * logvar.clamp(-30, 20)).exp()
+            latent = latent + sigma * _draw(latent.shape, generator, latent)
+        return Encoding(latent * self.config.scaling_factor, skips, size)
+
+    def posterior(self, images: torch.Tensor, repair: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log-variance `(B, 4, h, w)`, unscaled, of the padded pictures; what a KL term needs."""
+        check_images(images)
+        size = (round_up(length, self.size_multiple) for length in images.shape[-2:])
+        moments, _ = self.vae.encoder(
+            2 * pad_to(images.to(self.dtype), *size) - 1, repair=self.cfrm if repair else ()
+        )
+        mean, logvar = self.vae.quant_conv(moments).chunk(2, dim=1)
+        return mean, logvar.clamp(-30, 20)
+
+    def denoise(
+        self,
+        latent: torch.Tensor,
+        noise: torch.Tensor | float | None = None,
+        generator: torch.Generator | None = None,
+        num_inference_steps: int = 1,
+    ) -> torch.Tensor:
+        """Degraded latent `(B, 4, h, w)`, scaled -> restored latent of the same shape.
+
+        `noise` None: a fixed draw, the same for every image and call. A tensor that broadcasts to
+        `(B, 4, h, w)`, also one that covers only the unpadded picture (`ceil(H/8)` x `ceil(W/8)`), or a number
+        sets it; `generator` draws it. Raises ValueError where the noise does not fit or both are given.
+        """
+        return self.prior.restore(latent, self._noise(latent, noise, generator), num_inference_steps)
+
+    def decode(
+        self,
+        latent: torch.Tensor,
+        skips: Sequence[torch.Tensor] | None,
+        task: str | None,
+        images: torch.Tensor | None = None,
+        candidates: torch.Tensor | None = None,
+        output: str = "image",
+        image_only: bool = False,
+        size: tuple[int, int] | None = None,
+    ) -> torch.Tensor | list[torch.Tensor]:
+        """Latent `(B, 4, h, w)`, scaled, and skips -> picture or features, see `forward`.
+
+        `image_only` leaves the candidate fusion out and returns the decoder's own picture; with
+        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to `size`, else to the size
+        of `images`, else it covers the whole latent. Raises ValueError where skips, task or images are missing.
+        """
+        _check_output(output)
+        size = size or (tuple(images.shape[-2:]) if images is not None else None)
+        full = tuple(LATENT_STRIDE * length for length in latent.shape[-2:])
+        height, width = size or full
+        chain = self._prompt_chain(skips, task, latent.shape[0])
+        features, pyramid = self.vae.decoder(
+            self.vae.post_quant_conv(latent / self.config.scaling_factor),
+            chain.adapt if chain else None,
+            pyramid_only=output == "features",
+        )
+        if output == "features":
+            return [x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2), strict=True)]
+        picture = (self.vae.decoder.to_image(features) + 1) / 2  # (B, 3, 8h, 8w)
+        if self.fusion is not None and not image_only:
+            if images is None:
+                raise ValueError("decode needs images, the degraded photo, to fuse candidates; or pass image_only=True")
+            if candidates is None:
+                candidates = self.stack_candidates(images)
+            self._check_candidates(candidates, images)
+            seen = torch.cat((images[:, None], candidates), dim=1).to(picture.dtype)  # (B, K+1, 3, H, W)
+            seen = pad_to(seen.flatten(1, 2), *full).unflatten(1, (-1, 3))
+            seen = torch.cat((seen, picture[:, None]), dim=1)  # (B, K+2, 3, 8h, 8w)
+            picture = self.fusion(features, seen, chain.last if chain else None)
+        return picture[..., :height, :width]
+
+    @torch.no_grad()
+    def stack_candidates(self, images: torch.Tensor) -> torch.Tensor:
+        """The classical restorations of `images` `(B, 3, H, W)` RGB in [0, 1], in the order of the config's
+        `candidates`: `(B, K, 3, H, W)` in [0, 1]. Computed on 8-bit pictures on the CPU; the photo itself and
+        the decoder's picture are added later and are not in the stack."""
+        from unirestore.classical import CANDIDATES
+
+        unknown = [name for name in self.config.candidates if name not in CANDIDATES]
+        if unknown:
+            raise ValueError(f"unknown candidates {unknown}; known: {', '.join(CANDIDATES)}")
+        batch, _, height, width = images.shape
+        pictures = (images.detach().float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        stack = np.empty((batch, len(self.config.candidates), height, width, 3), np.uint8)
+        for index, picture in enumerate(pictures):
+            for slot, name in enumerate(self.config.candidates):
+                stack[index, slot] = CANDIDATES[name](np.ascontiguousarray(picture))
+        return torch.from_numpy(stack).permute(0, 1, 4, 2, 3).to(images.device, images.dtype) / 255
+
+    # ---------------------------------------------------------------- inside
+
+    def _check_task(self, task: str) -> str:
+        if task not in self.tasks:
+            raise ValueError(f"unknown task {task!r}; known: {', '.join(self.tasks)}; add one with add_task")
+        return task
+
+    def _check_candidates(self, candidates: torch.Tensor, images: torch.Tensor) -> None:
+        wanted = (images.shape[0], len(self.config.candidates), *images.shape[1:])
+        if tuple(candidates.shape) != wanted:
+            raise ValueError(f"candidates must be {wanted} for these images, got {tuple(candidates.shape)}")
+
+    def _prompt_chain(
+        self, skips: Sequence[torch.Tensor] | None, task: str | None, batch: int
+    ) -> "_PromptChain | None":
+        if not len(self.tfa) or (skips is None and task is None):
+            return None
+        if skips is None or task is None or len(skips) != TAPS:
+            raise ValueError(f"decode needs {TAPS} skips and a task for TFA, or skips=None and task=None for neither")
+        prompt = self.prompts[self._check_task(task)]
+        return _PromptChain(self.tfa, skips, prompt.expand(batch, -1, -1))
+
+    def _noise(
+        self, latent: torch.Tensor, noise: torch.Tensor | float | None, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        if noise is not None and generator is not None:
+            raise ValueError("pass noise or generator, not both")
+        if generator is not None:
+            return _draw(latent.shape, generator, latent)
+        fixed = _draw((1, *latent.shape[1:]), torch.Generator().manual_seed(0), latent)
+        if noise is None:
+            return fixed.expand_as(latent)
+        noise = torch.as_tensor(noise, dtype=latent.dtype, device=latent.device)
+        try:
+            if noise.ndim < 4 or noise.shape[-2:] == latent.shape[-2:]:
+                return noise.expand_as(latent)
+            height, width = noise.shape[-2:]
+            full = fixed.expand_as(latent).clone()
+            full[..., :height, :width] = noise  # the padded margin keeps the fixed draw
+            if height > latent.shape[-2] or width > latent.shape[-1]:
+                raise RuntimeError
+            return full
+        except RuntimeError as error:
+            raise ValueError(
+                f"noise {tuple(noise.shape)} does not fit the latent {tuple(latent.shape)}; "
+                "it must be a number, or (B, 4, ceil(H/8), ceil(W/8))"
+            ) from error
+
+
+class _PromptChain:
+    """One walk through the TFA modules: carries the prompt from each to the next, for one call of `decode`."""
+
+    def __init__(self, modules: Sequence[nn.Module], skips: Sequence[torch.Tensor], prompt: torch.Tensor) -> None:
+        self.modules, self.skips, self.prompt = modules, skips, prompt
+        self.last: torch.Tensor | None = None
+
+    def adapt(self, level: int, x: torch.Tensor) -> torch.Tensor:
+        x, self.prompt, self.last = self.modules[level](x, self.skips[TAPS - 1 - level], self.prompt)
+        return x
+
+
+def _draw(shape: Sequence[int], generator: torch.Generator | None, like: torch.Tensor) -> torch.Tensor:
+    """Normal noise in float32 on the generator's device, then moved to where it is needed."""
+    device = generator.device if generator is not None else like.device
+    return torch.randn(tuple(shape), generator=generator, device=device).to(like.device, like.dtype)
+
+
+def _check_output(output: str) -> None:
+    if output not in ("image", "features"):
+        raise ValueError(f'output must be "image" or "features", got {output!r}')
+
+
+def _check_task_name(name: str) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ParameterDict, name):
+        raise ValueError(f"a task name must be a plain identifier such as 'det', got {name!r}")
+
+
+__all__ = ["PARAMETER_GROUPS", "Encoding", "UniRestore"]
