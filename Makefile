@@ -1,0 +1,70 @@
+# Every target makes its own environment in $(VENV), from nothing, without a compiler.
+#
+#   make tfa-det   the main job: train the tiny restorer in front of a frozen detector and write the report
+#   make test      all tests, with the line coverage of unirestore/
+#   make lint      ruff, without changing a file        make format   ruff, changing them
+#   make docs      the documentation as pages in site/  make clean    remove what the tools left behind
+#
+# PYTHON chooses the interpreter (3.10 or newer) that makes the environment, VENV its folder:
+#   make test PYTHON=python3.12 VENV=/tmp/venv312
+#
+# An environment that exists is kept and only brought up to date. `make test ARGS="-k haze"` adds arguments.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+WORKERS ?= 2
+# the floor that pyproject.toml sets; 0 while the first rooms are being built
+COVERAGE_FLOOR ?= 0
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+CONFIG ?= configs/tfa_det.py
+
+.PHONY: tfa-det test lint format docs clean
+.DEFAULT_GOAL := test
+
+tfa-det: $(VENV)/.stamp
+	$(PY) tools/train.py $(CONFIG) $(ARGS)
+
+# one thread per worker: two workers with two threads each are slower on two cores
+test: $(VENV)/.stamp
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal \
+		--cov=unirestore --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+lint: $(VENV)/.stamp-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(VENV)/.stamp-dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+docs: $(VENV)/.stamp-docs
+	$(PY) -m mkdocs build --strict --site-dir site
+
+clean:
+	rm -rf build dist site htmlcov .coverage .coverage.* coverage.xml *.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis
+	find unirestore tests tools configs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and \
+		"unirestore needs Python 3.10 or newer, and $(PYTHON) is " + v + "; name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is younger than the files that say what to install. opencv-python comes in through mmcv and shares its
+# folder with opencv-python-headless; the headless one is written last, because it needs no X libraries.
+$(VENV)/.stamp: setup.py pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt -e '.[mm,test,metrics]'
+	$(PIP) install -q -c constraints.txt --no-deps --force-reinstall opencv-python-headless
+	$(PY) -c 'import cv2, torchvision, mmengine'
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.stamp-docs: $(VENV)/.stamp
+	$(PIP) install -q -c constraints.txt -e '.[docs]'
+	@touch $@
