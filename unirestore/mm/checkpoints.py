@@ -21,8 +21,12 @@ _NUMPY_CORES = ("numpy.core", "numpy._core")
 def _mmengine_containers() -> list[Any]:
     """Classes that mmengine's own checkpoints hold beside tensors; building one runs no foreign code."""
     scalar_types = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")]
-    core = getattr(np, "_core", None) or np.core  # numpy 2 renamed the package, files keep the name they were saved with
-    rebuild = [(core.multiarray._reconstruct, f"{package}.multiarray._reconstruct") for package in _NUMPY_CORES]
+    core = (
+        getattr(np, "_core", None) or np.core
+    )  # numpy 2 renamed the package, files keep the name they were saved with
+    rebuild = [
+        (core.multiarray._reconstruct, f"{package}.multiarray._reconstruct") for package in _NUMPY_CORES
+    ]
     scalars = [(core.multiarray.scalar, f"{package}.multiarray.scalar") for package in _NUMPY_CORES]
     return [HistoryBuffer, np.ndarray, np.dtype, *scalar_types, *rebuild, *scalars]
 
@@ -44,22 +48,26 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .pth or .safetensors file on this machine")
+        raise FileNotFoundError(
+            f"no checkpoint at {path}; give the path of a .pth or .safetensors file on this machine"
+        )
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         try:
             content: Any = load_file(str(path))
         except Exception as error:
-            raise ValueError(f"{path} is not a readable safetensors file ({error}); download or save it again") from error
+            raise ValueError(
+                f"{path} is not a readable safetensors file ({error}); download or save it again"
+            ) from error
     else:
         try:
             with torch.serialization.safe_globals(_mmengine_containers()):
                 content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(
-                f"{path} could not be read as plain weights ({error}); it is damaged or holds more than tensors. "
-                "Re-save it with torch.save(state_dict, path) or as safetensors"
+                f"{path} could not be read as plain weights ({error}); it is damaged or holds more than "
+                "tensors. Re-save it with torch.save(state_dict, path) or as safetensors"
             ) from error
     meta: dict[str, Any] = {}
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -67,7 +75,9 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         content = content["state_dict"]
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
-    weights = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+    weights = {
+        name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)
+    }
     if not weights:
         raise ValueError(f"{path} holds no tensors; is it a detector checkpoint?")
     return weights, meta

@@ -65,7 +65,9 @@ def detector_class_names(
         if len(names) == count:
             return names
     raise ValueError(
-        f"the detector has {count} classes and neither checkpoint nor config names them; pass detector_classes=(...)")
+        f"the detector has {count} classes and neither checkpoint nor config names them; pass "
+        "detector_classes=(...)"
+    )
 
 
 def _classes(metainfo: Any) -> tuple[str, ...]:

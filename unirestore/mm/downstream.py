@@ -11,6 +11,7 @@ Licence: Apache-2.0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,19 @@ from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from .checkpoints import load_weights
 from .class_names import detector_class_names, head_class_count
 
+__all__ = ["FrozenDetector", "pseudo_labels", "read_config"]
+
 Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-_FEW_BOXES_DROPPED = 10_000  # cap inside the detector: classes outside ours are dropped after NMS, so none may push ours out
+# boxes of classes outside ours are dropped after NMS; the detector's own cap must not let them push ours out
+_UNCAPPED = 10_000
 
 
 class FrozenDetector(nn.Module):
@@ -72,7 +77,9 @@ class FrozenDetector(nn.Module):
     ) -> None:
         super().__init__()
         if input_size < 1:
-            raise ValueError(f"input_size is {input_size}; give the side of the canvas in pixels, for example 640")
+            raise ValueError(
+                f"input_size is {input_size}; give the side of the canvas in pixels, for example 640"
+            )
         if not 0.0 <= score_thr < 1.0:
             raise ValueError(f"score_thr is {score_thr}; it must lie in [0, 1)")
         self.classes = tuple(classes)
@@ -81,12 +88,10 @@ class FrozenDetector(nn.Module):
         self.pad_value = pad_value
 
         config = read_config(config)
-        model_config = config.model.copy()
-        self._wants_rgb = bool((model_config.get("data_preprocessor") or {}).get("rgb_to_bgr", False))
+        model_config = deepcopy(config.model)
+        self._pipeline_is_rgb = bool((model_config.get("data_preprocessor") or {}).get("rgb_to_bgr", False))
         _set_test_options(model_config, score_thr=score_thr, nms_iou=nms_iou)
         register_all_modules(init_default_scope=False)
-        from mmengine.registry import DefaultScope
-
         with DefaultScope.overwrite_default_scope("mmdet"):
             detector = MODELS.build(model_config)
         meta: dict[str, Any] = {}
@@ -95,12 +100,18 @@ class FrozenDetector(nn.Module):
             _load_exactly(detector, weights, checkpoint)
 
         self.detector_classes = detector_class_names(
-            head_class_count(detector), given=detector_classes, meta=meta, config=config, fallback=self.classes)
+            head_class_count(detector),
+            given=detector_classes,
+            meta=meta,
+            config=config,
+            fallback=self.classes,
+        )
         unknown = [name for name in self.classes if name not in self.detector_classes]
         if unknown:
             raise ValueError(
-                f"the detector does not know {', '.join(unknown)}; it knows {', '.join(self.detector_classes)}. "
-                "Use its names in `classes`")
+                f"the detector does not know {', '.join(unknown)}; it knows "
+                f"{', '.join(self.detector_classes)}. Use its names in `classes`"
+            )
         ours_to_theirs = torch.tensor([self.detector_classes.index(name) for name in self.classes])
         theirs_to_ours = torch.full((len(self.detector_classes),), -1)
         theirs_to_ours[ours_to_theirs] = torch.arange(len(self.classes))
@@ -128,7 +139,8 @@ class FrozenDetector(nn.Module):
         """Neck outputs of the detector.
 
         Args:
-            images: ``(B, 3, H, W)`` RGB in [0, 1], any size; padded right and bottom to the detector's divisor.
+            images: ``(B, 3, H, W)`` RGB in [0, 1], any size; padded right and bottom to the detector's
+                divisor.
 
         Returns:
             one ``(B, C, H/s, W/s)`` tensor per stride ``s``, differentiable in ``images``.
@@ -164,8 +176,11 @@ class FrozenDetector(nn.Module):
             terms = self.detector.loss(inputs, samples)
         finally:
             handle.remove()
-        losses = {name: sum(term) if isinstance(term, (list, tuple)) else term
-                  for name, term in terms.items() if "loss" in name}
+        losses = {
+            name: sum(term) if isinstance(term, (list, tuple)) else term
+            for name, term in terms.items()
+            if "loss" in name
+        }
         return {name: term.mean() for name, term in losses.items()}, tuple(seen[0])
 
     # ---------------------------------------------------------------- prediction
@@ -189,7 +204,7 @@ class FrozenDetector(nn.Module):
         """
         results: list[Detections] = []
         for start in range(0, len(images), batch_size):
-            results += self._predict_batch(images[start:start + batch_size])
+            results += self._predict_batch(images[start : start + batch_size])
         return results
 
     def _predict_batch(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -198,12 +213,15 @@ class FrozenDetector(nn.Module):
         samples = []
         for slot, image in zip(canvas, images, strict=True):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-                raise ValueError(f"a picture is {image.dtype} {image.shape}; predict takes uint8 (H, W, 3) RGB")
+                raise ValueError(
+                    f"a picture is {image.dtype} {image.shape}; predict takes uint8 (H, W, 3) RGB"
+                )
             height, width = image.shape[:2]
             if max(height, width) > side:
                 raise ValueError(
-                    f"a picture of {width} x {height} does not fit the {side} x {side} canvas; resize its long "
-                    f"side to {side} first or build the detector with input_size={max(height, width)}")
+                    f"a picture of {width} x {height} does not fit the {side} x {side} canvas; resize its "
+                    f"long side to {side} first or build the detector with input_size={max(height, width)}"
+                )
             slot[:height, :width] = image
             samples.append(_sample((height, width)))
         tensor = torch.from_numpy(canvas).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
@@ -216,19 +234,31 @@ class FrozenDetector(nn.Module):
         kept = labels >= 0
         boxes, scores, labels = instances.bboxes[kept], instances.scores[kept], labels[kept]
         best = scores.argsort(descending=True, stable=True)[: self.max_per_img]
-        return (boxes[best].float().cpu().numpy(), scores[best].float().cpu().numpy(), labels[best].cpu().numpy())
+        return (
+            boxes[best].float().cpu().numpy(),
+            scores[best].float().cpu().numpy(),
+            labels[best].cpu().numpy(),
+        )
 
     # -------------------------------------------------------------------- shared
 
-    def _prepare(self, images: Tensor, samples: list[DetDataSample] | None) -> tuple[Tensor, list[DetDataSample]]:
-        """RGB in [0, 1] through the detector's own preprocessor: channel order, mean, std and divisor are its."""
+    def _prepare(
+        self, images: Tensor, samples: list[DetDataSample] | None
+    ) -> tuple[Tensor, list[DetDataSample]]:
+        """RGB in [0, 1] through the detector's own preprocessor (its channel order, mean, std, divisor)."""
         if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"images are {tuple(images.shape)}; the detector takes (B, 3, H, W) RGB in [0, 1]")
-        loaded = images if self._wants_rgb else images.flip(1)  # what an mmdet pipeline would have loaded
+            raise ValueError(
+                f"images are {tuple(images.shape)}; the detector takes (B, 3, H, W) RGB in [0, 1]"
+            )
+        loaded = (
+            images if self._pipeline_is_rgb else images.flip(1)
+        )  # what an mmdet pipeline would have loaded
         ready = self.detector.data_preprocessor({"inputs": loaded * 255, "data_samples": samples}, False)
         return ready["inputs"].contiguous(memory_format=torch.channels_last), ready["data_samples"]
 
-    def _samples(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[DetDataSample]:
+    def _samples(
+        self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> list[DetDataSample]:
         if not len(images) == len(boxes) == len(labels):
             raise ValueError(f"{len(images)} images but {len(boxes)} box lists and {len(labels)} label lists")
         samples = []
@@ -237,9 +267,13 @@ class FrozenDetector(nn.Module):
             image_labels = image_labels.to(self.device, torch.long).reshape(-1)
             if len(image_boxes) != len(image_labels):
                 raise ValueError(f"{len(image_boxes)} boxes but {len(image_labels)} labels for one image")
-            if len(image_labels) and not 0 <= int(image_labels.min()) <= int(image_labels.max()) < len(self.classes):
-                raise ValueError(f"labels run from {int(image_labels.min())} to {int(image_labels.max())}, but there "
-                                 f"are {len(self.classes)} classes: {', '.join(self.classes)}")
+            if len(image_labels) and not 0 <= int(image_labels.min()) <= int(image_labels.max()) < len(
+                self.classes
+            ):
+                raise ValueError(
+                    f"labels run from {int(image_labels.min())} to {int(image_labels.max())}, but there "
+                    f"are {len(self.classes)} classes: {', '.join(self.classes)}"
+                )
             sample = _sample(tuple(images.shape[-2:]))
             sample.gt_instances = InstanceData(bboxes=image_boxes, labels=self._ours_to_theirs[image_labels])
             samples.append(sample)
@@ -259,7 +293,11 @@ def read_config(config: str | Path | Config) -> Config:
 
 
 def pseudo_labels(
-    detector: FrozenDetector, images: Sequence[np.ndarray], names: Sequence[str] | None = None, *, score_thr: float = 0.4
+    detector: FrozenDetector,
+    images: Sequence[np.ndarray],
+    names: Sequence[str] | None = None,
+    *,
+    score_thr: float = 0.4,
 ) -> dict[str, Any]:
     """Label clean pictures that have no boxes with the detector's own confident detections.
 
@@ -284,10 +322,17 @@ def pseudo_labels(
             left, top, right, bottom = np.clip(box, 0, (width, height, width, height)).tolist()
             if score < score_thr or right - left < 1 or bottom - top < 1:
                 continue
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": index, "category_id": int(label) + 1, "iscrowd": 0,
-                "bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top),
-                "score": float(score)})
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": index,
+                    "category_id": int(label) + 1,
+                    "iscrowd": 0,
+                    "bbox": [left, top, right - left, bottom - top],
+                    "area": (right - left) * (bottom - top),
+                    "score": float(score),
+                }
+            )
     categories = [{"id": index, "name": name} for index, name in enumerate(detector.classes, start=1)]
     return {"images": entries, "annotations": annotations, "categories": categories}
 
@@ -305,7 +350,7 @@ def _set_test_options(model_config: Any, *, score_thr: float, nms_iou: float | N
     final = test_config.get("rcnn", test_config)
     final["score_thr"] = score_thr
     if "max_per_img" in final:
-        final["max_per_img"] = _FEW_BOXES_DROPPED
+        final["max_per_img"] = _UNCAPPED
     if nms_iou is not None:
         final["nms"] = dict(final.get("nms") or {"type": "nms"}, iou_threshold=nms_iou)
 
@@ -319,8 +364,11 @@ def _load_exactly(detector: nn.Module, weights: dict[str, Tensor], source: str |
     if wrong or missing or surplus:
         first = (wrong + missing + surplus)[0]
         raise ValueError(
-            f"{source} does not fit the detector config: {len(wrong)} tensors of another shape, {len(missing)} "
-            f"missing, {len(surplus)} unknown (first: {first}). Give the config that the checkpoint was trained with")
+            f"{source} does not fit the detector config: {len(wrong)} tensors of another shape, "
+            f"{len(missing)} "
+            f"missing, {len(surplus)} unknown (first: {first}). Give the config that the checkpoint was "
+            "trained with"
+        )
     detector.load_state_dict(weights, strict=False)
 
 

@@ -1,0 +1,149 @@
+"""Weather as a step of an mmdet or mmseg pipeline.
+
+    dict(type="Degrade", weather="haze", seed=7)
+
+belongs directly behind ``LoadAnnotations``, before Resize and Pad, so that a photo gets its weather at its
+own size and the padding gets none. Source: written for this project; the weather itself is
+``unirestore.degradations``. Licence: Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.registry import TRANSFORMS
+
+from unirestore.degradations import Degradation, WeatherMixture, build
+
+__all__ = ["Degrade"]
+
+
+@TRANSFORMS.register_module()
+class Degrade(BaseTransform):
+    """Degrade ``results["img"]`` and say how in ``results["weather"]``.
+
+    The manifest in ``results["weather"]`` reproduces the picture exactly
+    (``unirestore.degradations.from_manifest``); name it in the ``meta_keys`` of ``PackDetInputs`` to keep it.
+
+    Args:
+        weather: name of a mixture (``"haze"``, ``"rain"``, ``"mixed"``), a manifest line ``{"type",
+            "params"}``, or a ``Degradation``.
+        severity: 1-5 for a mixture, ``None`` draws over the whole range; a manifest carries its own.
+        seed: base seed. With ``repeat`` the weather of a photo depends on this and on the photo's name only.
+        repeat: the same weather each time a photo is loaded (testing). ``False`` draws anew from numpy's
+            global state, which mmengine seeds in each worker (training).
+        prob: share of photos that are degraded.
+        keep_clean: keep the input as ``results["clean_img"]``, at the size it has at this step.
+        depth_folder: folder with a 16-bit PNG of the depth in centimetres under each photo's stem; photos
+            without one get the depth of their label map, or a ground plane.
+        label_map_names: class names of ``results["gt_seg_map"]``, used for depth where no depth image is.
+
+    Raises:
+        ValueError: ``prob`` outside [0, 1], or ``severity`` with a weather that already has parameters.
+    """
+
+    def __init__(
+        self,
+        *,
+        weather: str | Mapping[str, Any] | Degradation,
+        severity: int | None = None,
+        seed: int = 0,
+        repeat: bool = True,
+        prob: float = 1.0,
+        keep_clean: bool = False,
+        depth_folder: str | Path | None = None,
+        label_map_names: Sequence[str] | None = None,
+    ) -> None:
+        if not 0.0 <= prob <= 1.0:
+            raise ValueError(f"prob is {prob}; it is a share in [0, 1]")
+        if severity is not None and not isinstance(weather, str):
+            raise ValueError(
+                f"severity={severity} belongs to a named mixture; set it inside the given weather"
+            )
+        if depth_folder is not None and not Path(depth_folder).is_dir():
+            raise FileNotFoundError(f"no depth folder at {depth_folder}")
+        self.mixture = WeatherMixture(weather, severity=severity) if isinstance(weather, str) else None
+        self.effect = None
+        if self.mixture is None:
+            self.effect = weather if isinstance(weather, Degradation) else build(_with_params(weather))
+        self.seed = seed
+        self.repeat = repeat
+        self.prob = prob
+        self.keep_clean = keep_clean
+        self.depth_folder = None if depth_folder is None else Path(depth_folder)
+        self.label_map_names = None if label_map_names is None else tuple(label_map_names)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Degrade ``results["img"]``: ``(H, W, 3)`` BGR, uint8 or float32 0-255; the type stays."""
+        seed = self._seed_of(results)
+        image = results["img"]
+        if self.keep_clean:
+            results["clean_img"] = image.copy()
+        if np.random.default_rng((seed, 1)).random() >= self.prob:
+            return results
+        effect = self.effect if self.mixture is None else self.mixture.draw(seed)
+        scale = 1 if image.dtype == np.uint8 else np.float32(255)
+        rgb = np.ascontiguousarray(image[..., ::-1])
+        rgb = rgb if image.dtype == np.uint8 else np.clip(rgb.astype(np.float32) / scale, 0, 1)
+        depth = self._depth_of(results, rgb.shape[:2])
+        label_map = results.get("gt_seg_map") if depth is None and self.label_map_names else None
+        degraded = effect(
+            rgb,
+            seed=seed,
+            depth=depth,
+            label_map=label_map,
+            class_names=self.label_map_names if label_map is not None else None,
+        )
+        degraded = degraded if image.dtype == np.uint8 else (degraded * scale).astype(image.dtype)
+        results["img"] = np.ascontiguousarray(degraded[..., ::-1])
+        results["weather"] = effect.to_manifest(seed)
+        return results
+
+    def _seed_of(self, results: Mapping[str, Any]) -> int:
+        """A seed in [0, 2^31): of the photo's name, or drawn."""
+        if not self.repeat:
+            return int(np.random.randint(0, 2**31 - 1))
+        name = Path(str(results.get("img_path", results.get("img_id", "")))).name
+        return zlib.crc32(f"{self.seed}/{name}".encode()) & 0x7FFFFFFF
+
+    def _depth_of(self, results: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray | None:
+        """``(H, W)`` float32 metres from the depth image beside the photo, or None."""
+        if self.depth_folder is None or "img_path" not in results:
+            return None
+        path = self.depth_folder / f"{Path(results['img_path']).stem}.png"
+        if not path.is_file():
+            return None
+        centimetres = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if centimetres is None or centimetres.ndim != 2 or centimetres.dtype != np.uint16:
+            raise ValueError(
+                f"{path} is not a 16-bit grey PNG; depth is stored in centimetres in one channel"
+            )
+        metres = centimetres.astype(np.float32) / 100
+        return (
+            cv2.resize(metres, shape[::-1], interpolation=cv2.INTER_NEAREST)
+            if metres.shape != shape
+            else metres
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(weather={self.effect or self.mixture!r}, seed={self.seed}, "
+            f"repeat={self.repeat}, prob={self.prob})"
+        )
+
+
+def _with_params(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest entry from ``{"type", "params"}`` or the flat ``{"type", severity=3, ...}`` of a config."""
+    if "type" not in entry:
+        raise ValueError(
+            f"weather has the keys {sorted(entry)}; it needs `type`, for example dict(type='Haze')"
+        )
+    if "params" in entry:
+        return {"type": entry["type"], "params": dict(entry["params"])}
+    return {"type": entry["type"], "params": {key: value for key, value in entry.items() if key != "type"}}
