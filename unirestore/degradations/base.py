@@ -228,20 +228,6 @@ def to_float_rgb(image: Any) -> tuple[np.ndarray, Any]:
     return pixels, restore
 
 
-def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1] to linear light (IEC 61966-2-1); float32, any shape."""
-    srgb = np.maximum(np.asarray(srgb, np.float32), 0)
-    curve = cv2.pow((srgb + np.float32(0.055)) * np.float32(1 / 1.055), 2.4).reshape(srgb.shape)
-    return np.where(srgb <= 0.04045, srgb * np.float32(1 / 12.92), curve)
-
-
-def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB, the inverse of `to_linear`; negative values become 0."""
-    linear = np.maximum(np.asarray(linear, np.float32), 0)
-    curve = cv2.pow(linear, 1 / 2.4).reshape(linear.shape) * np.float32(1.055) - np.float32(0.055)
-    return np.where(linear <= 0.0031308, linear * np.float32(12.92), curve)
-
-
 def require(condition: bool, message: str) -> None:
     """Raise ValueError(message) unless `condition`."""
     if not condition:

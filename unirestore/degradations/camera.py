@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from .base import Degradation, Scene, require
+from .light import triple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class SensorNoise(Degradation):
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> SensorNoise:
         """Random concrete parameters; around a preset where `severity` is given."""
         if severity is None:
-            level = float(np.exp(rng.uniform(np.log(0.002), np.log(0.03))))
+            level = float(np.exp(rng.uniform(np.log(0.0005), np.log(0.014))))
         else:
             level = cls.presets["shot"][severity - 1] * rng.uniform(0.8, 1.2)
         return cls(
@@ -54,22 +55,27 @@ class SensorNoise(Degradation):
             shot=level,
             read=level * rng.uniform(0.3, 0.9),
             grain=rng.uniform(0.0, 0.9),
-            colour=rng.uniform(0.2, 0.9),
+            colour=rng.uniform(0.1, 0.6),
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         height, width = image.shape[:2]
-        noise = rng.standard_normal((height, width, 3), dtype=np.float32)
-        common = np.ascontiguousarray(noise[..., :1])
-        noise = np.float32(np.sqrt(self.colour)) * noise
-        noise += np.float32(np.sqrt(1 - self.colour)) * common
+        common = rng.standard_normal((height, width), dtype=np.float32)
         if self.grain > 0:
-            peak = cv2.getGaussianKernel(5, max(self.grain, 0.05))
-            noise = cv2.GaussianBlur(noise, (5, 5), self.grain) / np.float32((peak**2).sum())
-        # Photon noise in linear light has variance ~ L; through the sRGB curve (about L = s^2.2) that is
-        # sd ~ s^1.1 / s^1.2: nearly flat, a little stronger in the dark.
-        spread = np.float32(self.shot) * cv2.pow(image + np.float32(0.1), -0.1).reshape(image.shape)
-        return image + noise * (spread + np.float32(self.read))
+            side = cv2.getGaussianKernel(5, max(self.grain, 0.05))
+            common = cv2.GaussianBlur(common, (5, 5), max(self.grain, 0.05)).reshape(height, width)
+            common *= np.float32(1 / (side**2).sum())  # keeps the deviation at 1
+        noise = triple(common * np.float32(np.sqrt(1 - self.colour)))
+        if self.colour > 0:  # colour noise is coarser than brightness noise: demosaicking and chroma filters
+            half = rng.standard_normal(
+                (max(1, (height + 1) // 2), max(1, (width + 1) // 2), 3), dtype=np.float32
+            )
+            half = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
+            noise += half * np.float32(1.5 * np.sqrt(self.colour))
+        # Photon noise has variance ~ L in linear light; through the sRGB curve its deviation is nearly level, a
+        # little stronger in the dark.
+        noise *= np.float32(self.shot * 1.1 + self.read) - np.float32(0.2 * self.shot) * image
+        return image + noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +100,7 @@ class JpegCompression(Degradation):
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> JpegCompression:
         """Random quality; within 4 of a preset where `severity` is given."""
         if severity is None:
-            return cls(quality=int(rng.integers(35, 97)))
+            return cls(quality=int(100 - 65 * rng.random() ** 2 - rng.integers(2, 6)))
         return cls(severity=severity, quality=int(cls.presets["quality"][severity - 1] + rng.integers(-4, 5)))
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:

@@ -23,6 +23,7 @@ FAR = 1000.0  # metres; stands for the sky and everything that has no distance
 
 GROUND = {"road", "pavement", "sidewalk", "ground", "terrain", "grass", "lane", "parking", "water"}
 SKY = {"sky"}
+SCENERY = {"building", "tree", "vegetation", "fence", "wall", "void", "house", "hedge"}
 
 
 def _ground_rows(height: int, horizon: float) -> np.ndarray:
@@ -122,7 +123,7 @@ def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, see
         if label in ground_ids or label in sky_ids:
             continue
         mask = (label_map == label).astype(np.uint8)
-        count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         foot = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT] - 1
         distance = np.minimum(rows[np.clip(foot, 0, height - 1)], 250.0).astype(np.float32)
         if label < len(names) and names[int(label)] in (
@@ -133,15 +134,20 @@ def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, see
             "wall",
             "void",
         ):
-            # Large scenery runs away from the camera: let it fall back to the vanishing point across its columns.
-            column_foot = np.where(mask > 0, np.arange(height)[:, None], -1).max(axis=0)
-            along = np.minimum(rows[np.clip(column_foot, 0, height - 1)], 250.0)
-            along = cv2.GaussianBlur(along[None, :].astype(np.float32), (0, 0), max(1.0, width / 40))[0]
+            # Large scenery runs away from the camera: its distance changes from column to column. What stands in
+            # front hides its foot, so the lowest foot within a tenth of the width counts.
+            column_foot = np.where(mask > 0, np.arange(height, dtype=np.float32)[:, None], -1).max(axis=0)
+            window = np.ones((1, 2 * max(1, width // 20) + 1), np.uint8)
+            column_foot = cv2.dilate(column_foot[None, :], window)
+            here = (column_foot >= 0).astype(np.float32)
+            inverse = here / np.minimum(rows[np.clip(column_foot, 0, height - 1).astype(np.int64)], 250.0)
+            soft = max(1.0, width / 30)
+            inverse, here = cv2.GaussianBlur(inverse, (0, 0), soft), cv2.GaussianBlur(here, (0, 0), soft)
+            along = (np.maximum(here, 1e-6) / np.maximum(inverse, 1e-8)).reshape(1, width).clip(0.5, 250.0)[0]
             values = np.maximum(along[None, :], distance[pieces])
         else:
             values = distance[pieces]
         depth = np.where(mask > 0, values, depth)
-        del count
     depth[sky] = FAR
     wobble = np.exp(0.06 * smooth_noise((height, width), rng, cells=4, octaves=3))
     return np.clip(depth * wobble, 0.5, FAR).astype(np.float32)

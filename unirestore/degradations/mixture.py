@@ -5,8 +5,6 @@ A draw is a concrete `Compose` (weather, then sensor noise, then JPEG), so one m
 
 from __future__ import annotations
 
-import numpy as np
-
 from .base import Degradation, require
 from .camera import JpegCompression, SensorNoise
 from .compose import Compose, Identity

@@ -15,8 +15,21 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from .base import Degradation, Scene, require, to_linear, to_srgb
-from .haze import CONTRAST_LOSS, airlight_field, blurred, height_factor, sample_airlight, scatter
+from .base import Degradation, Scene, require
+from .lamps import vehicle_lamps
+from .light import blurred, ramp, to_linear, to_srgb, triple
+from .scattering import (
+    THICK,
+    airlight_field,
+    check_air,
+    light_under,
+    open_sky,
+    optical_depth,
+    overcast,
+    sample_airlight,
+    scatter,
+)
+from .depth import CAMERA_HEIGHT, FOCAL, GROUND
 from .noise_fields import smooth_noise
 
 MIRROR_NEAR, MIRROR_FAR = 0.15, 0.75  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
@@ -35,8 +48,10 @@ class Rain(Degradation):
         visibility: metres at which the veil alone leaves 2 % of the contrast.
         airlight: sRGB colour of the veil, three numbers in [0, 1].
         gradient: log-brightness of the airlight at the top of the picture (minus it at the bottom).
+        vignette: share of airlight lost at the left and right edges.
         height_scale: metres over which the veil thins by e.
         horizon: row of the horizon as a share of the height.
+        unevenness: standard deviation of the log density.
         spray: optical depth of the spray thrown up by traffic, where it is thickest.
         streaks: visible streaks per 320 x 320 pixels.
         streak_length: length in units of 1/320 of the picture, for the middle layer.
@@ -46,6 +61,8 @@ class Rain(Degradation):
         drops: drops on the windscreen.
         lens: blur of a wet windscreen, 0 to 1.
         scene_light: brightness of the scene relative to the clear photo, linear.
+        flatness: how much sun and shadow are evened out, 0 to 1.
+        lamps: share of vehicles with lamps on, 0 to 1; needs a label map.
         blur: strength of multiple-scattering blur, 0 to 1.
         glow: strength of the halo around lamps.
         exposure: camera exposure in stops.
@@ -54,8 +71,10 @@ class Rain(Degradation):
     visibility: float | None = None
     airlight: tuple[float, float, float] = (0.66, 0.68, 0.70)
     gradient: float = 0.1
+    vignette: float = 0.1
     height_scale: float = 120.0
     horizon: float = 0.45
+    unevenness: float = 0.25
     spray: float | None = None
     streaks: float | None = None
     streak_length: float = 18.0
@@ -65,28 +84,26 @@ class Rain(Degradation):
     drops: int = 0
     lens: float = 0.1
     scene_light: float | None = None
+    flatness: float = 0.0
+    lamps: float = 0.0
     blur: float = 0.4
     glow: float = 0.5
     exposure: float = 0.0
 
     presets: ClassVar = {
-        "visibility": (700.0, 380.0, 220.0, 130.0, 75.0),
+        "visibility": (900.0, 480.0, 260.0, 150.0, 85.0),
         "spray": (0.15, 0.3, 0.5, 0.8, 1.2),
         "streaks": (60.0, 110.0, 180.0, 270.0, 380.0),
         "streak_strength": (0.10, 0.14, 0.18, 0.23, 0.28),
         "wetness": (0.2, 0.35, 0.5, 0.65, 0.8),
-        "scene_light": (0.85, 0.75, 0.68, 0.6, 0.52),
+        "scene_light": (0.9, 0.8, 0.72, 0.64, 0.56),
     }
 
     def check(self) -> None:
-        for name in ("visibility", "height_scale", "streak_length"):
-            require(getattr(self, name) > 0, f"{name} must be above 0, got {getattr(self, name)}")
-        require(
-            len(self.airlight) == 3 and all(0 <= c <= 1 for c in self.airlight),
-            f"airlight must be three sRGB numbers in [0, 1], got {self.airlight}",
-        )
-        for name in ("spray", "streaks", "scene_light", "blur", "glow", "drops"):
+        check_air(self)
+        for name in ("spray", "streaks", "drops"):
             require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
+        require(self.streak_length > 0, f"streak_length must be above 0, got {self.streak_length}")
         for name in ("streak_strength", "wetness", "lens"):
             require(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1], got {getattr(self, name)}")
         require(
@@ -96,90 +113,129 @@ class Rain(Degradation):
     @classmethod
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Rain:
         """Random concrete parameters over the range of real rain; near the presets if `severity` is given."""
-        jitter = {name: float(rng.uniform(0.75, 1.3)) for name in cls.presets}
         level = float(rng.uniform(0, 4)) if severity is None else float(severity - 1)
         values = {
-            name: float(np.interp(level, range(5), steps)) * jitter[name]
+            name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.75, 1.3))
             for name, steps in cls.presets.items()
         }
-        values["streaks"] *= float(rng.choice([0.15, 0.6, 1.3], p=[0.5, 0.3, 0.2]))
+        values["streaks"] *= float(rng.choice([0.1, 0.5, 1.2], p=[0.6, 0.28, 0.12]))
         values["wetness"] = min(values["wetness"], 1.0)
+        airlight = sample_airlight(rng, dusk=0.25)
+        values["scene_light"] = min(1.2, 1.3 * light_under(airlight, rng))
         return cls(
             severity=severity,
-            airlight=sample_airlight(rng, dusk=0.35),
-            gradient=rng.normal(0.06, 0.14),
-            height_scale=np.exp(rng.uniform(np.log(40), np.log(300))),
-            horizon=rng.uniform(0.35, 0.55),
+            airlight=airlight,
+            gradient=rng.normal(0.08, 0.2),
+            vignette=rng.uniform(0.0, 0.35),
+            height_scale=np.exp(rng.uniform(np.log(30), np.log(250))),
+            horizon=rng.uniform(0.38, 0.52),
+            unevenness=rng.uniform(0.0, 0.5),
             streak_length=rng.uniform(8, 32),
             streak_angle=rng.normal(0, 9),
-            drops=int(rng.integers(10, 70)) if rng.random() < 0.15 else 0,
-            lens=rng.uniform(0.1, 0.6) if rng.random() < 0.4 else 0.0,
+            drops=int(rng.integers(15, 90)) if rng.random() < 0.15 else 0,
+            lens=rng.uniform(0.1, 0.6) if rng.random() < 0.35 else 0.0,
+            flatness=rng.uniform(0.0, 0.4),
+            lamps=rng.choice([0.0, 0.5, 1.0]),
             blur=rng.uniform(0.0, 0.8),
-            glow=rng.uniform(0.0, 1.0),
-            exposure=rng.normal(0.0, 0.2),
+            glow=rng.uniform(0.2, 1.2),
+            exposure=rng.normal(0.05, 0.2),
             **values,
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         height, width = scene.shape
         unit = float(np.sqrt(height * width)) / 320
-        air = airlight_field(scene.shape, self.airlight, self.gradient, rng)
-        light = to_linear(image) * np.float32(self.scene_light)
-        if self.wetness > 0:
-            light = wet_road(light, air, self.wetness, self.horizon, unit, rng)
-        depth = np.minimum(scene.depth, np.float32(1e5))
-        tau = depth * np.float32(CONTRAST_LOSS / self.visibility)
-        tau *= height_factor(scene.shape, depth, self.height_scale, self.horizon)
-        tau *= np.exp(np.float32(0.25) * smooth_noise(scene.shape, rng, cells=2, stretch=1.5))
+        depth = scene.depth
+        tau = optical_depth(
+            depth,
+            visibility=self.visibility,
+            height_scale=self.height_scale,
+            horizon=self.horizon,
+            unevenness=self.unevenness,
+            rng=rng,
+        )
+        tau += np.float32(0.3 * THICK) * open_sky(image, depth, self.horizon)
         if self.spray > 0:
             tau += np.float32(self.spray) * spray_field(depth, self.horizon, rng)
-        out = scatter(light, tau, air, blur=self.blur, glow=self.glow)
+        air = airlight_field(scene.shape, self.airlight, self.gradient, self.vignette, rng)
+        light = to_linear(image)
+        if self.flatness > 0:
+            light = overcast(light, self.flatness, unit)
+        light *= np.float32(self.scene_light)
+        lamps = vehicle_lamps(scene, self.lamps, rng)
+        if self.wetness > 0:
+            lit = light if lamps is None else light + lamps
+            light = wet_road(light, lit, air, scene, self.wetness, self.horizon, unit, rng)
+        out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
         if self.streaks > 0:
-            veil = streak_field(scene.shape, self, unit, rng)[..., None]
-            lit = blurred(out, 12 * unit) * np.float32(0.6) + air * np.float32(0.6)
-            out = out + veil * (lit - out)
+            opacity = triple(streak_field(scene.shape, self, unit, rng))
+            drop = blurred(out, 12 * unit) * np.float32(0.6) + air * np.float32(0.6)
+            out += opacity * (drop - out)
         if self.lens > 0:
-            out = out + np.float32(self.lens) * (blurred(out, 2.2 * unit) - out)
+            out += np.float32(self.lens) * (blurred(out, 2.2 * unit) - out)
         if self.drops > 0:
             out = windscreen(out, self.drops, unit, rng)
-        return to_srgb(out * np.float32(2.0**self.exposure))
+        if self.exposure:
+            out *= np.float32(2.0**self.exposure)
+        return to_srgb(out)
 
 
 def wet_road(
-    light: np.ndarray, air: np.ndarray, wetness: float, horizon: float, unit: float, rng: np.random.Generator
+    light: np.ndarray,
+    lit: np.ndarray,
+    air: np.ndarray,
+    scene: Scene,
+    wetness: float,
+    horizon: float,
+    unit: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Darkens the ground below `horizon` and mirrors what stands above it, smeared downwards by ripples."""
+    """Darkens the ground and lets it mirror sky, things and lamps (`lit`), smeared downwards by ripples.
+
+    The ground is where a label map says so, else where depth is that of a flat road below the horizon.
+    """
     height, width = light.shape[:2]
     line = int(np.clip(round(horizon * height), 0, height - 1))
     rows = height - line
     if rows < 2:
         return light
-    ground = light[line:]
-    mirrored = light[:line][::-1] if line > 0 else light[:1]
-    mirrored = cv2.resize(np.ascontiguousarray(mirrored), (width, rows), interpolation=cv2.INTER_LINEAR)
-    smear = 2 * max(1, int(9 * unit)) + 1
-    mirrored = cv2.blur(mirrored, (max(1, int(2 * unit)), smear))
+    # What the road mirrors stands above it in the same column: the picture, moved down and turned upside down.
+    source = lit[max(0, line - rows // 2) : line + rows // 2 + 1][::-1]
+    mirrored = cv2.resize(
+        np.ascontiguousarray(source), (max(1, width // 2), max(1, rows // 4)), interpolation=cv2.INTER_AREA
+    )
+    mirrored = cv2.GaussianBlur(mirrored, (0, 0), max(0.1, 1.0 * unit), sigmaY=max(0.1, 3.0 * unit))
+    mirrored = cv2.resize(mirrored, (width, rows), interpolation=cv2.INTER_LINEAR).reshape(rows, width, 3)
     down = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
     fresnel = MIRROR_FAR + (MIRROR_NEAR - MIRROR_FAR) * np.sqrt(down)
-    puddles = np.clip(0.7 + 0.5 * smooth_noise((rows, width), rng, cells=3, stretch=3.0), 0, 1.4)
-    share = np.clip(np.float32(wetness * 0.6) * fresnel * puddles, 0, 0.8)[..., None]
-    wet = ground * np.float32(1 - 0.4 * wetness)
+    puddles = np.clip(0.75 + 0.4 * smooth_noise((rows, width), rng, cells=3, stretch=3.0), 0.1, 1.4)
+    share = np.clip(np.float32(wetness) * fresnel * puddles, 0, 0.75) * _ground(scene, line)
+    wet = light[line:] * np.float32(1 - 0.3 * wetness)
     out = light.copy()
-    out[line:] = wet + share * (0.5 * mirrored + 0.5 * air[line:] - wet)
+    out[line:] = wet + triple(share.astype(np.float32)) * (0.4 * mirrored + 0.6 * air[line:] - wet)
     return out
 
 
+def _ground(scene: Scene, line: int) -> np.ndarray:
+    """(H - line, W) float32 in [0, 1]: how much of each pixel below row `line` is ground."""
+    if scene.label_map is not None and scene.class_names:
+        ids = [i for i, name in enumerate(scene.class_names) if str(name).lower() in GROUND]
+        mask = np.isin(scene.label_map[line:], ids).astype(np.float32)
+        return cv2.GaussianBlur(mask, (0, 0), 1.0).reshape(mask.shape)
+    depth = scene.depth[line:]
+    flat = CAMERA_HEIGHT * FOCAL * scene.shape[0] / (np.arange(depth.shape[0], dtype=np.float32) + 1)
+    return ramp(depth / flat[:, None], 0.45, 0.8)
+
+
 def spray_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 in about [0, 1.5]: spray hangs low, from the horizon down to the near road, in plumes."""
+    """(H, W) float32 in about [0, 2]: spray hangs low, from the horizon down to the near road, in plumes."""
     height, width = depth.shape
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height
     centre = horizon + 0.1
-    band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.12, 0.28)) ** 2))[:, None]
-    plumes = np.clip(
-        0.6 + 0.6 * smooth_noise((height, width), rng, cells=3, octaves=4, persistence=0.6), 0, 2
-    )
-    near = np.clip((depth - 4) / 12, 0.1, 1)
-    return (band * plumes * near).astype(np.float32)
+    band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.12, 0.28)) ** 2))[:, None].astype(np.float32)
+    plumes = smooth_noise((height, width), rng, cells=3, octaves=4, persistence=0.6)
+    plumes = np.clip(np.float32(0.5) + np.float32(0.8) * plumes, 0, 2)
+    return band * plumes * np.clip((depth - 4) * np.float32(1 / 12), 0.1, 1)
 
 
 def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
@@ -188,7 +244,7 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
     total = np.zeros(shape, np.float32)
     count = rain.streaks * height * width / 320**2
     for distance, soft, share in LAYERS:
-        number = int(round(count * share))
+        number = round(count * share)
         if number == 0:
             continue
         length = rain.streak_length * unit * (14.0 / distance) ** 0.5
