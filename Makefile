@@ -55,7 +55,7 @@ $(VENV)/bin/python:
 
 # A stamp is younger than the files that say what to install. opencv-python comes in through mmcv and shares its
 # folder with opencv-python-headless; the headless one is written last, because it needs no X libraries.
-$(VENV)/.stamp: setup.py pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.stamp: setup.py constraints.txt | $(VENV)/bin/python
 	$(PIP) install -q -c constraints.txt -e '.[mm,test,metrics]'
 	$(PIP) install -q -c constraints.txt --no-deps --force-reinstall opencv-python-headless
 	$(PY) -c 'import cv2, torchvision, mmengine'

@@ -42,7 +42,7 @@ EXTRAS = {
     ],
     "metrics": ["pycocotools>=2.0.8", "scikit-image>=0.22", "scipy"],
     "docs": ["mkdocs>=1.6,<2"],
-    "test": ["pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.6", "hypothesis>=6.100"],
+    "test": ["pytest>=8", "pytest-cov>=5", "coverage>=7.10", "pytest-xdist>=3.6", "hypothesis>=6.100"],
     "dev": ["ruff>=0.6", "pre-commit"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})

@@ -12,20 +12,41 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from types import ModuleType
 
 from .ops import install
 
 install()
 
-# modules of the seam in the order of their imports; the names in their __all__ are public here
-_SEAM = ("restorer_state", "preprocessors", "transforms", "hooks", "detector", "downstream")
+# modules of the seam in the order of their imports
+_SEAM = (
+    "class_names",
+    "checkpoints",
+    "restorer_state",
+    "preprocessors",
+    "transforms",
+    "hooks",
+    "detector",
+    "downstream",
+)
 
 __all__ = ["install"]
+
+
+def _public_names(module: ModuleType) -> list[str]:
+    """``__all__`` of a module, or else the classes and functions that it defines itself."""
+    defined_here = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    return list(getattr(module, "__all__", defined_here))
+
 
 for _name in _SEAM:
     if importlib.util.find_spec(f"{__name__}.{_name}") is None:
         continue
     _module = importlib.import_module(f"{__name__}.{_name}")
-    for _public in getattr(_module, "__all__", ()):
+    for _public in _public_names(_module):
         globals()[_public] = getattr(_module, _public)
         __all__.append(_public)
