@@ -1,0 +1,26 @@
+"""How much a restorer helps a detector, measured: arms, conditions, paired intervals, reports."""
+
+from unirestore.evaluation.arms import CLASSICAL_ARMS, build_arms, restorer_arm
+from unirestore.evaluation.bootstrap import Interval, compare
+from unirestore.evaluation.detection import Truth, match
+from unirestore.evaluation.gain import Condition, GainReport, measure_gain
+from unirestore.evaluation.image_quality import psnr, ssim
+from unirestore.evaluation.metrics import DetectionScore
+from unirestore.evaluation.report import write_report
+
+__all__ = [
+    "CLASSICAL_ARMS",
+    "Condition",
+    "DetectionScore",
+    "GainReport",
+    "Interval",
+    "Truth",
+    "build_arms",
+    "compare",
+    "match",
+    "measure_gain",
+    "psnr",
+    "restorer_arm",
+    "ssim",
+    "write_report",
+]

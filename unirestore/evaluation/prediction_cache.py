@@ -1,0 +1,73 @@
+"""Predictions of an arm on disk: a JSON file that later measurements read instead of detecting again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from unirestore.evaluation.gain import Run
+
+
+def _path(folder: str | Path, key: dict[str, Any]) -> Path:
+    words = f"{key['condition']}__{key['arm']}"
+    return Path(folder) / (re.sub(r"[^A-Za-z0-9_.-]+", "-", words) + ".json")
+
+
+def read_run(folder: str | Path | None, key: dict[str, Any]) -> Run | None:
+    """The run kept under exactly this `key`; None without a folder, without a file, or for another key."""
+    from unirestore.evaluation.gain import Run
+
+    if folder is None or not _path(folder, key).is_file():
+        return None
+    try:
+        stored = json.loads(_path(folder, key).read_text(encoding="utf-8"))
+        if stored["key"] != json.loads(json.dumps(key)):
+            return None
+        predictions = [
+            (
+                np.array(item["boxes"], np.float64).reshape(-1, 4),
+                np.array(item["scores"], np.float64),
+                np.array(item["labels"], np.int64),
+            )
+            for item in stored["predictions"]
+        ]
+        return Run(
+            predictions=predictions,
+            **{name: stored[name] for name in ("restorer_ms", "detector_ms", "psnr", "ssim")},
+        )
+    except (ValueError, KeyError, TypeError):  # a file that was cut short is measured again
+        return None
+
+
+def write_run(folder: str | Path | None, key: dict[str, Any], run: Run, names: Sequence[str]) -> None:
+    """Keep a run; the file appears whole or not at all. Without a folder nothing happens."""
+    if folder is None:
+        return
+    path = _path(folder, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "key": key,
+        "predictions": [
+            {
+                "name": name,
+                "boxes": np.asarray(boxes, np.float64).tolist(),
+                "scores": np.asarray(scores, np.float64).tolist(),
+                "labels": np.asarray(labels, np.int64).tolist(),
+            }
+            for name, (boxes, scores, labels) in zip(names, run.predictions, strict=True)
+        ],
+        "restorer_ms": run.restorer_ms,
+        "detector_ms": run.detector_ms,
+        "psnr": run.psnr,
+        "ssim": run.ssim,
+    }
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(partial, path)
