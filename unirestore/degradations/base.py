@@ -40,6 +40,7 @@ class Scene:
         depth: (H, W) metres, or None.
         label_map: (H, W) integer class ids, or None.
         class_names: names of the ids in `label_map`.
+        image: (H, W, 3) float32 sRGB, whose edges a guessed depth follows.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Scene:
         depth: np.ndarray | None = None,
         label_map: np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
+        image: np.ndarray | None = None,
     ) -> None:
-        self.shape, self.seed = shape, seed
+        self.shape, self.seed, self.image = shape, seed, image
         self.label_map, self.class_names = label_map, class_names
         self._depth = depth
 
@@ -64,6 +66,8 @@ class Scene:
                 self._depth = depth_sources.from_label_map(self.label_map, self.class_names, self.seed)
             else:
                 self._depth = depth_sources.ground_plane(self.shape, self.seed)
+                if self.image is not None:
+                    self._depth = depth_sources.follow_edges(self._depth, self.image)
         return self._depth
 
 
@@ -147,7 +151,7 @@ class Degradation:
             if depth is None and class_names is None:
                 raise ValueError("label_map without class_names: pass class_names, or pass depth")
         rng = generator(seed, zlib.crc32(type(self).__name__.encode()))
-        out = self.apply(pixels, rng, Scene(shape, int(seed), depth, label_map, class_names))
+        out = self.apply(pixels, rng, Scene(shape, int(seed), depth, label_map, class_names, pixels))
         return restore(out)
 
     def parameters(self) -> dict[str, Any]:

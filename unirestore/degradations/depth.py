@@ -65,21 +65,65 @@ def ground_plane(shape: tuple[int, int], seed: int) -> np.ndarray:
     standing = rise < closeness[None, :] * float(rng.uniform(0.5, 1.1))
     depth = np.where(standing, np.minimum(depth, scenery[None, :].astype(np.float32)), depth)
 
+    rows = np.arange(height, dtype=np.float32)[:, None]
     for _ in range(int(rng.integers(3, 8))):  # upright objects: vehicles, people, poles
         foot = horizon + (height - horizon) * float(rng.uniform(0.06, 0.75)) ** 1.3
         distance = CAMERA_HEIGHT * FOCAL * height / max(foot - horizon, 1e-3)
         tall = float(rng.uniform(1.3, 3.2)) * FOCAL * height / distance
         wide = tall * float(rng.uniform(0.4, 1.6))
         centre = float(rng.uniform(0, width))
-        x0, x1 = max(0, int(centre - wide / 2)), min(width, int(centre + wide / 2) + 1)
-        y0, y1 = max(0, int(foot - tall)), min(height, int(foot) + 1)
-        if x1 > x0 and y1 > y0:
-            depth[y0:y1, x0:x1] = np.minimum(depth[y0:y1, x0:x1], distance)
+        x0, x1 = max(0, int(centre - wide)), min(width, int(centre + wide) + 1)
+        y0, y1 = max(0, int(foot - 1.6 * tall)), min(height, int(foot) + 1)
+        if x1 <= x0 or y1 <= y0:
+            continue
+        across = np.abs(np.arange(x0, x1, dtype=np.float32) - centre)[None, :] / max(0.5 * wide, 1.0)
+        up = (foot - rows[y0:y1]) / max(tall, 1.0)
+        inside = np.clip(
+            (1.25 - np.maximum(across, up)) * 2, 0, 1
+        )  # soft sides: nobody knows where things stand
+        box = depth[y0:y1, x0:x1]
+        box += inside * (np.minimum(box, distance) - box)
 
     wobble = np.exp(0.12 * smooth_noise(shape, rng, cells=4, octaves=3))
-    soft = max(1.0, min(shape) / 160)
+    soft = max(1.0, min(shape) / 100)
     depth = cv2.GaussianBlur(depth, (0, 0), soft)
     return np.clip(depth.reshape(shape) * wobble, 0.5, FAR).astype(np.float32)
+
+
+def follow_edges(
+    depth: np.ndarray, image: np.ndarray, *, radius: float = 0.06, eps: float = 4e-3
+) -> np.ndarray:
+    """Moves the edges of a guessed depth to the edges of the photo: guided filter on inverse depth.
+
+    He, Sun, "Fast Guided Filter", arXiv:1505.00996: the coefficients are computed on a small picture.
+
+    Args:
+        depth: (H, W) metres, above 0.
+        image: (H, W, 3) float32 sRGB in [0, 1].
+        radius: of the window, as a share of the shorter side.
+        eps: variance below which the photo counts as flat.
+
+    Returns:
+        (H, W) float32 metres, 0.5 to FAR.
+    """
+    height, width = depth.shape
+    shrink = max(1, min(height, width) // 80)
+    size = (max(1, width // shrink), max(1, height // shrink))
+    guide = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(guide, size, interpolation=cv2.INTER_AREA)
+    target = cv2.resize(1 / np.maximum(depth, 0.5), size, interpolation=cv2.INTER_AREA)
+    side = 2 * max(1, round(radius * min(size))) + 1
+
+    def mean(plane: np.ndarray) -> np.ndarray:
+        return cv2.blur(plane, (side, side)).reshape(plane.shape)
+
+    mean_guide, mean_target = mean(small), mean(target)
+    slope = (mean(small * target) - mean_guide * mean_target) / (mean(small * small) - mean_guide**2 + eps)
+    offset = mean_target - slope * mean_guide
+    slope = cv2.resize(mean(slope), (width, height), interpolation=cv2.INTER_LINEAR)
+    offset = cv2.resize(mean(offset), (width, height), interpolation=cv2.INTER_LINEAR)
+    inverse = (slope * guide + offset).reshape(depth.shape)
+    return np.clip(1 / np.maximum(inverse, 1 / FAR), 0.5, FAR).astype(np.float32)
 
 
 def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, seed: int = 0) -> np.ndarray:

@@ -73,7 +73,7 @@ class Haze(Degradation):
             visibility = float(np.exp(rng.uniform(np.log(32), np.log(400))))
         else:
             visibility = cls.presets["visibility"][severity - 1] * float(rng.uniform(0.85, 1.2))
-        airlight = sample_airlight(rng, dusk=0.2)
+        airlight = sample_airlight(rng, dusk=0.17)
         return cls(
             severity=severity,
             visibility=visibility,
@@ -84,11 +84,11 @@ class Haze(Degradation):
             horizon=rng.uniform(0.35, 0.55),
             unevenness=rng.uniform(0.0, 0.4),
             scene_light=light_under(airlight, rng),
-            flatness=rng.uniform(0.0, 0.45),
+            flatness=rng.uniform(0.1, 0.5),
             lamps=rng.choice([0.0, 0.5, 1.0]),
-            blur=rng.uniform(0.0, 0.9),
+            blur=rng.uniform(0.2, 1.0),
             glow=rng.uniform(0.1, 0.8),
-            exposure=rng.normal(0.05, 0.15),
+            exposure=rng.normal(0.1, 0.15),
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:

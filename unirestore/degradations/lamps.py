@@ -29,14 +29,24 @@ def vehicle_lamps(scene: Scene, share: float, rng: np.random.Generator) -> np.nd
     lit = False
     for left, top, wide, tall, area in stats[1:30].tolist():
         on, red, spread = rng.random() < share, rng.random() < 0.5, float(rng.uniform(0.25, 0.38))
-        if not on or area < 1e-4 * height * width or wide < 3:
+        single = area > 0.5 * wide * tall and 0.6 < wide / tall < 2.4  # not a row of parked cars
+        if not on or not single or area < 1e-4 * height * width or wide < 3:
             continue
         power = float(np.exp(rng.uniform(np.log(1.0), np.log(5.0)))) * (0.4 if red else 1.0)
         colour = [power * c for c in (_RED if red else _WHITE)]
         row = top + tall * float(rng.uniform(0.5, 0.68))
-        radius = max(0.6, 0.045 * min(wide, 1.6 * tall))
+        radius = max(0.5, 0.03 * min(wide, 1.6 * tall))
         for side in (-spread, spread):
-            centre = (round((left + wide * (0.5 + side)) * 16), round(row * 16))
-            cv2.circle(canvas, centre, round(radius * 16), colour, -1, cv2.LINE_8, 4)
+            column = left + wide * (0.5 + side)
+            if mask[min(height - 1, int(row)), min(width - 1, int(column))]:
+                cv2.circle(
+                    canvas,
+                    (round(column * 16), round(row * 16)),
+                    round(radius * 16),
+                    colour,
+                    -1,
+                    cv2.LINE_8,
+                    4,
+                )
         lit = True
     return canvas if lit else None

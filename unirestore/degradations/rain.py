@@ -32,7 +32,7 @@ from .scattering import (
 from .depth import CAMERA_HEIGHT, FOCAL, GROUND
 from .noise_fields import smooth_noise
 
-MIRROR_NEAR, MIRROR_FAR = 0.15, 0.75  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
+MIRROR_NEAR, MIRROR_FAR = 0.25, 0.8  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
 LAYERS = (
     (40.0, 0.45, 0.5),
     (14.0, 0.8, 0.35),
@@ -91,8 +91,8 @@ class Rain(Degradation):
     exposure: float = 0.0
 
     presets: ClassVar = {
-        "visibility": (900.0, 480.0, 260.0, 150.0, 85.0),
-        "spray": (0.15, 0.3, 0.5, 0.8, 1.2),
+        "visibility": (1800.0, 900.0, 450.0, 230.0, 110.0),
+        "spray": (0.1, 0.2, 0.35, 0.55, 0.85),
         "streaks": (60.0, 110.0, 180.0, 270.0, 380.0),
         "streak_strength": (0.10, 0.14, 0.18, 0.23, 0.28),
         "wetness": (0.2, 0.35, 0.5, 0.65, 0.8),
@@ -113,26 +113,26 @@ class Rain(Degradation):
     @classmethod
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Rain:
         """Random concrete parameters over the range of real rain; near the presets if `severity` is given."""
-        level = float(rng.uniform(0, 4)) if severity is None else float(severity - 1)
+        level = 4 * float(rng.random()) ** 1.25 if severity is None else float(severity - 1)
         values = {
             name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.75, 1.3))
             for name, steps in cls.presets.items()
         }
         values["streaks"] *= float(rng.choice([0.1, 0.5, 1.2], p=[0.6, 0.28, 0.12]))
         values["wetness"] = min(values["wetness"], 1.0)
-        airlight = sample_airlight(rng, dusk=0.25)
-        values["scene_light"] = min(1.2, 1.3 * light_under(airlight, rng))
+        airlight = sample_airlight(rng, dusk=0.3)
+        values["scene_light"] = min(1.7, 1.9 * light_under(airlight, rng))
         return cls(
             severity=severity,
             airlight=airlight,
-            gradient=rng.normal(0.08, 0.2),
+            gradient=rng.normal(0.18, 0.22),
             vignette=rng.uniform(0.0, 0.35),
             height_scale=np.exp(rng.uniform(np.log(30), np.log(250))),
             horizon=rng.uniform(0.38, 0.52),
             unevenness=rng.uniform(0.0, 0.5),
             streak_length=rng.uniform(8, 32),
             streak_angle=rng.normal(0, 9),
-            drops=int(rng.integers(15, 90)) if rng.random() < 0.15 else 0,
+            drops=int(rng.integers(30, 220)) if rng.random() < 0.12 else 0,
             lens=rng.uniform(0.1, 0.6) if rng.random() < 0.35 else 0.0,
             flatness=rng.uniform(0.0, 0.4),
             lamps=rng.choice([0.0, 0.5, 1.0]),
@@ -233,8 +233,8 @@ def spray_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> 
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height
     centre = horizon + 0.1
     band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.12, 0.28)) ** 2))[:, None].astype(np.float32)
-    plumes = smooth_noise((height, width), rng, cells=3, octaves=4, persistence=0.6)
-    plumes = np.clip(np.float32(0.5) + np.float32(0.8) * plumes, 0, 2)
+    plumes = smooth_noise((height, width), rng, cells=2, octaves=4, persistence=0.55)
+    plumes = np.clip(np.float32(0.8) + np.float32(0.45) * plumes, 0, 2)
     return band * plumes * np.clip((depth - 4) * np.float32(1 / 12), 0.1, 1)
 
 
@@ -269,7 +269,7 @@ def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generato
     soft = blurred(out, 1.5 * unit)
     result = out.copy()
     for _ in range(drops):
-        radius = float(np.exp(rng.uniform(np.log(2.0), np.log(9.0)))) * unit
+        radius = float(np.exp(np.log(1.5) + np.log(6.0) * rng.random() ** 1.7)) * unit
         cx, cy = float(rng.uniform(0, width)), float(rng.uniform(0, height))
         tall = radius * float(rng.uniform(0.9, 1.5))
         x0, x1 = max(0, int(cx - radius)), min(width, int(cx + radius) + 2)

@@ -20,12 +20,13 @@ from .noise_fields import smooth_noise
 
 CONTRAST_LOSS = 3.912  # -ln(0.02)
 THICK = 30.0  # largest optical depth that is told apart; exp(-30) is far below one 8-bit level
+MID_GREY = 0.2  # linear
 _TINTS = np.array(  # (share, R/G from, to, B/G from, to), measured on road photos in fog and rain
     [
-        (0.52, 0.96, 1.01, 0.98, 1.04),  # white to grey
-        (0.26, 0.80, 0.96, 1.01, 1.18),  # blue to lavender
-        (0.10, 0.86, 0.97, 0.90, 1.00),  # greenish
-        (0.12, 1.01, 1.22, 0.74, 0.97),  # tan to amber
+        (0.54, 0.96, 1.01, 0.98, 1.04),  # white to grey
+        (0.26, 0.83, 0.97, 1.00, 1.13),  # blue to lavender
+        (0.10, 0.88, 0.97, 0.91, 1.00),  # greenish
+        (0.10, 1.01, 1.14, 0.82, 0.98),  # tan
     ]
 )
 
@@ -82,11 +83,13 @@ def open_sky(image: np.ndarray, depth: np.ndarray, horizon: float) -> np.ndarray
 
 
 def overcast(light: np.ndarray, flatness: float, unit: float) -> np.ndarray:
-    """Evens out sun and shadow: divides linear `light` (H, W, 3) by its blurred luminance to the power `flatness`."""
+    """Lights a scene as an overcast sky and an automatic exposure do: sun and shadow come closer to mid grey.
+
+    Divides linear `light` (H, W, 3) by (blurred luminance / MID_GREY) to the power `flatness`, gain 0.5 to 3.
+    """
     luminance = blurred(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY), 12 * unit) + np.float32(0.02)
-    typical = float(np.exp(np.log(luminance).mean()))
-    gain = cv2.pow(luminance * np.float32(1 / typical), -flatness).reshape(luminance.shape)
-    return light * triple(np.clip(gain, 0.5, 2.5))
+    gain = cv2.pow(luminance * np.float32(1 / MID_GREY), -flatness).reshape(luminance.shape)
+    return light * triple(np.clip(gain, 0.5, 3.0))
 
 
 def scatter(
@@ -113,8 +116,8 @@ def scatter(
     t = exp(-tau)
     radiance = light if lamps is None else light + lamps
     if blur > 0:
-        spread = triple((1 - exp(tau * np.float32(-0.35))) * np.float32(min(blur, 1)))
-        radiance = radiance + spread * (blurred(radiance, 1.6 * unit * (0.5 + blur)) - radiance)
+        spread = triple((1 - exp(tau * np.float32(-0.6))) * np.float32(min(blur, 1)))
+        radiance = radiance + spread * (blurred(radiance, 2.0 * unit * (0.5 + blur)) - radiance)
     out = radiance - airlight
     out *= triple(t)
     out += airlight
@@ -167,15 +170,16 @@ def sample_airlight(rng: np.random.Generator, dusk: float = 0.2) -> tuple[float,
     if rng.random() < dusk:
         level = float(rng.uniform(0.3, 0.55))
     else:
-        level = float(rng.uniform(0.55, 0.9))
-    colour = level * np.array([red, 1.0, blue]) + rng.normal(0, 0.005, 3)
+        level = float(rng.uniform(0.58, 0.92))
+    tint = 0.6 if level > 0.68 else 1.0  # bright fog is paler
+    colour = level * np.array([1 + tint * (red - 1), 1.0, 1 + tint * (blue - 1)]) + rng.normal(0, 0.005, 3)
     return tuple(float(c) for c in np.clip(colour, 0.05, 0.97))
 
 
 def light_under(airlight: tuple[float, float, float], rng: np.random.Generator) -> float:
     """A plausible `scene_light`: a white surface under fog is about as bright as the fog, not as in the clear photo."""
     luminance = float(to_linear(np.asarray(airlight, np.float32)) @ np.array([0.21, 0.72, 0.07]))
-    return float(np.clip(luminance * rng.uniform(0.8, 2.0), 0.12, 1.2))
+    return float(np.clip(luminance * rng.uniform(0.9, 2.6), 0.15, 1.4))
 
 
 def check_air(effect: object) -> None:
