@@ -1,0 +1,27 @@
+"""Pictures that feed training and evaluation: procedural street scenes, photo folders, and pairs made of either."""
+
+from unirestore.data.coco import CocoFolder
+from unirestore.data.folder import PhotoFolder
+from unirestore.data.images import read_depth, read_image, read_label_map
+from unirestore.data.paired import PairedDataset, collate
+from unirestore.data.sample import SCENE_CLASSES, Sample
+from unirestore.data.scenes import SCENE_LABELS, Scene, Scenes, render_scene, write_scenes
+from unirestore.data.voc import VocFolder
+
+__all__ = [
+    "SCENE_CLASSES",
+    "SCENE_LABELS",
+    "CocoFolder",
+    "PairedDataset",
+    "PhotoFolder",
+    "Sample",
+    "Scene",
+    "Scenes",
+    "VocFolder",
+    "collate",
+    "read_depth",
+    "read_image",
+    "read_label_map",
+    "render_scene",
+    "write_scenes",
+]

@@ -1,0 +1,67 @@
+"""Time of day: where the sun stands, what colour light and sky have, and how a face is shaded by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TIMES = ("clear", "overcast", "golden", "dusk")
+_CHANCES = (0.4, 0.33, 0.15, 0.12)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Lighting of a scene; colours are RGB in 0..255 (sky) or factors around 1 (light).
+
+    Attributes:
+        time: one of `TIMES`.
+        sun: unit vector towards the sun (X right, Y up, Z forward).
+        direct, ambient: `(3,)` factors of sunlight and of the light of the sky.
+        zenith, horizon: `(3,)` sky colours above and at the horizon.
+        lamps: whether lamps and lit windows are on.
+        exposure: brightness of the whole picture.
+    """
+
+    time: str
+    sun: np.ndarray
+    direct: np.ndarray
+    ambient: np.ndarray
+    zenith: np.ndarray
+    horizon: np.ndarray
+    lamps: bool
+    exposure: float
+
+    def shade(self, normal: tuple[float, float, float] | np.ndarray) -> np.ndarray:
+        """`(3,)` factor by which the colour of a face with this unit normal is multiplied."""
+        facing = max(0.0, float(normal[0] * self.sun[0] + normal[1] * self.sun[1] + normal[2] * self.sun[2]))
+        return self.ambient * (0.8 + 0.2 * float(normal[1])) + self.direct * facing
+
+
+def draw_light(rng: np.random.Generator) -> Light:
+    """Draw a time of day."""
+    time = TIMES[int(rng.choice(len(TIMES), p=_CHANCES))]
+    heading = rng.uniform(-np.pi, np.pi)
+    height = {"clear": rng.uniform(0.5, 1.1), "overcast": 1.2, "golden": rng.uniform(0.15, 0.35), "dusk": 0.1}[time]
+    sun = np.array([np.sin(heading) * np.cos(height), np.sin(height), np.cos(heading) * np.cos(height)])
+    jitter = rng.normal(0, 1, (4, 3)) * 0.02 + 1
+    if time == "clear":
+        parts = (0.62 * jitter[0] * (1.05, 1.0, 0.9), 0.58 * jitter[1] * (0.93, 1.0, 1.1), (92, 146, 212), (196, 216, 234), 1.0)
+    elif time == "overcast":
+        grey = rng.uniform(0.85, 1.12)
+        parts = (0.1 * jitter[0], 0.88 * jitter[1] * (0.97, 1.0, 1.03), (172 * grey, 180 * grey, 190 * grey), (206, 210, 214), 0.95)
+    elif time == "golden":
+        parts = (0.75 * jitter[0] * (1.25, 0.95, 0.6), 0.48 * jitter[1] * (1.0, 0.95, 1.0), (112, 140, 190), (248, 206, 152), 0.95)
+    else:
+        parts = (0.06 * jitter[0], 0.5 * jitter[1] * (0.85, 0.92, 1.15), (44, 58, 98), (150, 132, 142), 0.85)
+    direct, ambient, zenith, horizon, exposure = parts
+    return Light(
+        time=time,
+        sun=sun,
+        direct=np.asarray(direct, np.float64),
+        ambient=np.asarray(ambient, np.float64),
+        zenith=(np.asarray(zenith, np.float64) * jitter[2]).clip(0, 255),
+        horizon=(np.asarray(horizon, np.float64) * jitter[3]).clip(0, 255),
+        lamps=time == "dusk",
+        exposure=exposure * rng.uniform(0.85, 1.12),
+    )
