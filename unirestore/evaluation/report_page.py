@@ -217,9 +217,9 @@ def _strips(pictures: list[Picture]) -> str:
             for panel in picture.panels
         )
         strips.append(
-            f"<div class='strip'><p><b>{words.get(picture.rank, picture.rank)}</b> "
-            f"<span class='soft'>{escape(picture.name)}: {number(picture.gain, '+.1f')} points of the photo's "
-            f"own AP with {escape(picture.arm)}</span></p>"
+            f"<div class='strip'><p><b>{words[picture.rank]}</b> "
+            f"<span class='soft'>{escape(picture.name)}: {number(picture.gain, '+.1f')} points of "
+            f"the photo's own AP with {escape(picture.arm)}</span></p>"
             f"<div class='panels' style='--n:{len(picture.panels)}'>{panels}</div></div>"
         )
     legend = "".join(
