@@ -252,7 +252,7 @@ class FrozenDetector(nn.Module):
             )
         loaded = (
             images if self._pipeline_is_rgb else images.flip(1)
-        )  # what an mmdet pipeline would have loaded
+        )  # as a pipeline loads it
         ready = self.detector.data_preprocessor({"inputs": loaded * 255, "data_samples": samples}, False)
         return ready["inputs"].contiguous(memory_format=torch.channels_last), ready["data_samples"]
 
