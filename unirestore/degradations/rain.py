@@ -95,7 +95,7 @@ class Rain(Degradation):
         "spray": (0.1, 0.2, 0.35, 0.55, 0.85),
         "streaks": (60.0, 110.0, 180.0, 270.0, 380.0),
         "streak_strength": (0.10, 0.14, 0.18, 0.23, 0.28),
-        "wetness": (0.2, 0.35, 0.5, 0.65, 0.8),
+        "wetness": (0.3, 0.45, 0.6, 0.75, 0.9),
         "scene_light": (0.9, 0.8, 0.72, 0.64, 0.56),
     }
 
@@ -113,7 +113,7 @@ class Rain(Degradation):
     @classmethod
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Rain:
         """Random concrete parameters over the range of real rain; near the presets if `severity` is given."""
-        level = 4 * float(rng.random()) ** 1.25 if severity is None else float(severity - 1)
+        level = 4 * float(rng.random()) ** 1.5 if severity is None else float(severity - 1)
         values = {
             name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.75, 1.3))
             for name, steps in cls.presets.items()
@@ -134,7 +134,7 @@ class Rain(Degradation):
             streak_angle=rng.normal(0, 9),
             drops=int(rng.integers(30, 220)) if rng.random() < 0.12 else 0,
             lens=rng.uniform(0.1, 0.6) if rng.random() < 0.35 else 0.0,
-            flatness=rng.uniform(0.0, 0.4),
+            flatness=rng.uniform(0.0, 0.3),
             lamps=rng.choice([0.0, 0.5, 1.0]),
             blur=rng.uniform(0.0, 0.8),
             glow=rng.uniform(0.2, 1.2),
@@ -212,7 +212,7 @@ def wet_road(
     share = np.clip(np.float32(wetness) * fresnel * puddles, 0, 0.75) * _ground(scene, line)
     wet = light[line:] * np.float32(1 - 0.3 * wetness)
     out = light.copy()
-    out[line:] = wet + triple(share.astype(np.float32)) * (0.4 * mirrored + 0.6 * air[line:] - wet)
+    out[line:] = wet + triple(share.astype(np.float32)) * (0.4 * mirrored + 0.8 * air[line:] - wet)
     return out
 
 
