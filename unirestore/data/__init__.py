@@ -1,5 +1,6 @@
 """Pictures that feed training and evaluation: procedural street scenes, photo folders, and pairs made of either."""
 
+from unirestore.data.catalog import eval_sets, load_eval_set
 from unirestore.data.coco import CocoFolder
 from unirestore.data.folder import PhotoFolder
 from unirestore.data.images import read_depth, read_image, read_label_map
@@ -19,6 +20,8 @@ __all__ = [
     "Scenes",
     "VocFolder",
     "collate",
+    "eval_sets",
+    "load_eval_set",
     "read_depth",
     "read_image",
     "read_label_map",

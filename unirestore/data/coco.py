@@ -49,15 +49,25 @@ class CocoFolder(PhotoFolder):
         self.annotations = None if annotations is None else Path(annotations)
         if annotations is not None:
             if not isinstance(images, (str, Path)):
-                raise ValueError("annotations need `images` to be the folder that file names are relative to, not a list")
+                raise ValueError(
+                    "annotations need `images` to be the folder that file names are relative to, not a list"
+                )
             records = read_coco(annotations, classes, label_names)[:limit]
         super().__init__(
-            images, depth=depth, label_maps=label_maps, label_map_names=label_map_names, classes=classes, records=records, **known
+            images,
+            depth=depth,
+            label_maps=label_maps,
+            label_map_names=label_map_names,
+            classes=classes,
+            records=records,
+            **known,
         )
         self.records = self.records[:limit]
 
 
-def read_coco(path: str | Path, classes: Sequence[str], label_names: Mapping[str, str | None] | None = None) -> list[Record]:
+def read_coco(
+    path: str | Path, classes: Sequence[str], label_names: Mapping[str, str | None] | None = None
+) -> list[Record]:
     """One `Record` for each picture of a COCO json, in the order of the file, with boxes clipped to the picture.
 
     Raises:
@@ -70,18 +80,28 @@ def read_coco(path: str | Path, classes: Sequence[str], label_names: Mapping[str
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         images, annotations, categories = content["images"], content["annotations"], content["categories"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a COCO json with 'images', 'annotations' and 'categories' ({error!r})") from error
+        raise ValueError(
+            f"{path}: not a COCO json with 'images', 'annotations' and 'categories' ({error!r})"
+        ) from error
     renamed = dict(label_names or {})
     index = {name: i for i, name in enumerate(classes)}
-    label_of = {c["id"]: index[renamed.get(c["name"], c["name"])] for c in categories if renamed.get(c["name"], c["name"]) in index}
+    label_of = {
+        c["id"]: index[renamed.get(c["name"], c["name"])]
+        for c in categories
+        if renamed.get(c["name"], c["name"]) in index
+    }
     if not label_of:
         names = ", ".join(c["name"] for c in categories) or "none"
-        raise ValueError(f"{path}: its classes ({names}) are none of {', '.join(classes)}; give label_names to map them")
+        raise ValueError(
+            f"{path}: its classes ({names}) are none of {', '.join(classes)}; give label_names to map them"
+        )
     by_image: dict = {image["id"]: [] for image in images}
     for annotation in annotations:
         if annotation["category_id"] in label_of:
             if annotation["image_id"] not in by_image:
-                raise ValueError(f"{path}: annotation {annotation.get('id')} is of image {annotation['image_id']}, which is not listed")
+                raise ValueError(
+                    f"{path}: annotation {annotation.get('id')} is of image {annotation['image_id']}, which is not listed"
+                )
             by_image[annotation["image_id"]].append(annotation)
     return [_record(image, by_image[image["id"]], label_of) for image in images]
 

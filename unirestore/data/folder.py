@@ -44,6 +44,9 @@ class PhotoFolder:
         ValueError: there is no picture at all.
     """
 
+    set_name = ""
+    condition = "clean"
+
     def __init__(
         self,
         images: str | Path | Sequence[str | Path],
@@ -76,7 +79,9 @@ class PhotoFolder:
         self.records = list(records)
         missing = [self.path(i) for i in range(len(self)) if not self.path(i).is_file()]
         if missing:
-            raise FileNotFoundError(f"{len(missing)} of {len(self)} pictures are missing, the first is {missing[0]}")
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(self)} pictures are missing, the first is {missing[0]}"
+            )
 
     def _list(self, images) -> list[str]:
         if self.root is None:
@@ -130,7 +135,9 @@ class PhotoFolder:
                 path = candidate.with_name(candidate.name + suffix)
                 if path.is_file():
                     return path
-        raise FileNotFoundError(f"{folder}: nothing called {stem.name}{' or '.join(suffixes)} for picture {self.name(index)}")
+        raise FileNotFoundError(
+            f"{folder}: nothing called {stem.name}{' or '.join(suffixes)} for picture {self.name(index)}"
+        )
 
 
 def _folder(path: str | Path | None, what: str) -> Path | None:
@@ -141,4 +148,6 @@ def _folder(path: str | Path | None, what: str) -> Path | None:
 
 def _same_size(name: str, image: np.ndarray, other: np.ndarray, what: str) -> None:
     if image.shape[:2] != other.shape[:2]:
-        raise ValueError(f"{name}: the picture is {image.shape[:2]} but its {what} is {other.shape[:2]} (height, width)")
+        raise ValueError(
+            f"{name}: the picture is {image.shape[:2]} but its {what} is {other.shape[:2]} (height, width)"
+        )

@@ -30,7 +30,9 @@ def read_image(path: str | Path) -> np.ndarray:
     if image.mode.startswith("I;16") or image.mode == "I":
         grey = np.asarray(image).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
-            raise ValueError(f"{path}: integer pixels span {grey.min()}..{grey.max()}, expected 0..65535; save it as 8 or 16 bit")
+            raise ValueError(
+                f"{path}: integer pixels span {grey.min()}..{grey.max()}, expected 0..65535; save it as 8 or 16 bit"
+            )
         image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
     elif image.mode == "F":
         raise ValueError(f"{path}: floating-point pixels have no agreed range; save it as 8 or 16 bit")
@@ -51,7 +53,9 @@ def read_label_map(path: str | Path) -> np.ndarray:
     """
     image = _open(path)
     if image.mode not in ("L", "P", "1"):
-        raise ValueError(f"{path}: a label map is one channel of 8-bit class indices, this file has mode {image.mode}")
+        raise ValueError(
+            f"{path}: a label map is one channel of 8-bit class indices, this file has mode {image.mode}"
+        )
     return np.array(image, dtype=np.uint8)
 
 
@@ -76,7 +80,9 @@ def read_depth(path: str | Path, unit: float = DEPTH_UNIT) -> np.ndarray:
         return depth
     image = _open(path)
     if not (image.mode.startswith("I;16") or image.mode == "I"):
-        raise ValueError(f"{path}: a depth image is one 16-bit channel in steps of {unit} m, this file has mode {image.mode}")
+        raise ValueError(
+            f"{path}: a depth image is one 16-bit channel in steps of {unit} m, this file has mode {image.mode}"
+        )
     steps = np.asarray(image)
     return np.where(steps >= _DEPTH_TOP, SKY_DEPTH, steps * unit).astype(np.float32)
 
@@ -94,5 +100,12 @@ def _open(path: str | Path) -> Image.Image:
         image = Image.open(path)
         image.load()
         return ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+    ) as error:
         raise ValueError(f"{path}: cannot be read as an image ({error}); is the file whole?") from error

@@ -68,14 +68,20 @@ class PairedDataset(Dataset):
             raise ValueError(f"each source must hold pictures, got lengths {[len(s) for s in self.sources]}")
         shares = [len(source) for source in self.sources] if weights is None else list(weights)
         if len(shares) != len(self.sources) or min(shares) < 0 or sum(shares) <= 0:
-            raise ValueError(f"weights must be {len(self.sources)} numbers >= 0 with a positive sum, got {weights}")
+            raise ValueError(
+                f"weights must be {len(self.sources)} numbers >= 0 with a positive sum, got {weights}"
+            )
         if size < 8:
             raise ValueError(f"size must be at least 8 pixels, got {size}")
         if length is not None and length < 1:
             raise ValueError(f"length must be at least 1, got {length}")
         if not 0 < resize[0] <= resize[1]:
             raise ValueError(f"resize must be (low, high) with 0 < low <= high, got {resize}")
-        named = dict(identity_probability=identity_probability, box_probability=box_probability, flip_probability=flip_probability)
+        named = dict(
+            identity_probability=identity_probability,
+            box_probability=box_probability,
+            flip_probability=flip_probability,
+        )
         for name, value in named.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {value}")
@@ -90,11 +96,13 @@ class PairedDataset(Dataset):
         return self.length
 
     def __getitem__(self, n: int) -> dict[str, Any]:
-        """Item `n`: `degraded`, `clean` uint8 `(3, S, S)` RGB, `boxes`, `labels`, `weather`, `labelled`, `name`."""
+        """Item `n`: `degraded`, `clean` uint8 `(3, S, S)` RGB, `boxes`, `labels`, `weather`, `labelled`, `name`, `index`."""
         if not 0 <= n < self.length:
             raise IndexError(f"item {n} of {self.length}")
         rng = np.random.default_rng([self.seed, n])
-        source = self.sources[min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self.sources) - 1)]
+        source = self.sources[
+            min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self.sources) - 1)
+        ]
         sample = source[int(rng.integers(len(source)))]
         crop = self._crop(sample, rng)
         degraded, weather = self._degrade(crop, rng)
@@ -106,6 +114,7 @@ class PairedDataset(Dataset):
             weather=weather,
             labelled=bool(sample.labelled),
             name=sample.name,
+            index=n,
         )
 
     def _crop(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -114,7 +123,9 @@ class PairedDataset(Dataset):
         scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         if self.long_side is not None:
             scale *= self.long_side / max(height, width)
-        side = int(np.clip(round(self.size / scale), 1, min(height, width)))  # of the crop, in pixels of the picture
+        side = int(
+            np.clip(round(self.size / scale), 1, min(height, width))
+        )  # of the crop, in pixels of the picture
         x, y = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
         aim, pick, place = rng.random(), rng.random(), rng.random(2)
         if len(sample.boxes) and aim < self.box_probability:
@@ -134,7 +145,9 @@ class PairedDataset(Dataset):
             depth = _depth_from_label_map(crop, depth_seed)
         degraded = effect(crop.image, seed=seed, depth=depth, label_map=crop.label_map)
         if degraded.shape != crop.image.shape or degraded.dtype != np.uint8:
-            raise ValueError(f"{effect!r} gave {degraded.dtype} {degraded.shape} for uint8 {crop.image.shape}")
+            raise ValueError(
+                f"{effect!r} gave {degraded.dtype} {degraded.shape} for uint8 {crop.image.shape}"
+            )
         return degraded, effect.to_manifest(seed)
 
 
@@ -146,7 +159,9 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
     """
     x, y, side = window
     shrink = side > size
-    image = _resize(sample.image[y : y + side, x : x + side], size, cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    image = _resize(
+        sample.image[y : y + side, x : x + side], size, cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    )
     depth, label_map = (
         None if plane is None else _resize(plane[y : y + side, x : x + side], size, cv2.INTER_NEAREST)
         for plane in (sample.depth, sample.label_map)
@@ -156,7 +171,9 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
         image = image[:, ::-1]
         depth = None if depth is None else depth[:, ::-1]
         label_map = None if label_map is None else label_map[:, ::-1]
-        boxes = boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32) + np.array([size, 0, size, 0], np.float32)
+        boxes = boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32) + np.array(
+            [size, 0, size, 0], np.float32
+        )
     kept = boxes.clip(0, size)
     sides, whole = kept[:, 2:] - kept[:, :2], boxes[:, 2:] - boxes[:, :2]
     keep = (sides.min(1) >= MIN_BOX_SIDE) & (sides.prod(1) >= MIN_BOX_SHARE * whole.prod(1))
@@ -174,10 +191,11 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack items: `degraded`, `clean` uint8 `(B, 3, S, S)`, `labelled` bool `(B,)`; the rest become lists of length B."""
+    """Stack items: `degraded`, `clean` uint8 `(B, 3, S, S)`, `labelled` bool `(B,)`, `index` int64 `(B,)`; the rest become lists of length B."""
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
     batch["degraded"] = torch.stack(batch["degraded"])  # (B, 3, S, S)
     batch["clean"] = torch.stack(batch["clean"])  # (B, 3, S, S)
+    batch["index"] = torch.tensor(batch["index"])
     batch["labelled"] = torch.tensor(batch["labelled"], dtype=torch.bool)
     return batch
 
@@ -191,7 +209,11 @@ def _around(low: float, high: float, side: int, limit: int, place: float) -> int
 
 
 def _resize(plane: np.ndarray, size: int, interpolation: int) -> np.ndarray:
-    return plane if plane.shape[:2] == (size, size) else cv2.resize(plane, (size, size), interpolation=interpolation)
+    return (
+        plane
+        if plane.shape[:2] == (size, size)
+        else cv2.resize(plane, (size, size), interpolation=interpolation)
+    )
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:

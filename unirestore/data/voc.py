@@ -52,13 +52,19 @@ class VocFolder(PhotoFolder):
         if split is not None:
             if not Path(split).is_file():
                 raise FileNotFoundError(f"{split}: no such list of pictures")
-            stems = [line.split()[0] for line in Path(split).read_text(encoding="utf-8").splitlines() if line.strip()]
+            stems = [
+                line.split()[0]
+                for line in Path(split).read_text(encoding="utf-8").splitlines()
+                if line.strip()
+            ]
         else:
             stems = sorted(path.stem for path in folder.glob("*.xml"))
         seen: set[str] = set()
         records = [read_voc(folder / f"{s}.xml", images, classes, label_names, seen) for s in stems[:limit]]
         if records and seen and not any(len(r.labels) + len(r.crowd_labels) for r in records):
-            raise ValueError(f"{folder}: its objects ({', '.join(sorted(seen))}) are none of {', '.join(classes)}; give label_names")
+            raise ValueError(
+                f"{folder}: its objects ({', '.join(sorted(seen))}) are none of {', '.join(classes)}; give label_names"
+            )
         super().__init__(images, classes=classes, records=records, **known)
 
 
@@ -90,13 +96,24 @@ def read_voc(
             name = (label_names or {}).get(name, name)
             if name not in index:
                 continue
-            x1, y1, x2, y2 = (float(item.find("bndbox").findtext(k)) for k in ("xmin", "ymin", "xmax", "ymax"))
+            x1, y1, x2, y2 = (
+                float(item.find("bndbox").findtext(k)) for k in ("xmin", "ymin", "xmax", "ymax")
+            )
             if x2 >= x1 and y2 >= y1:
-                rows.append(([max(x1 - 1, 0.0), max(y1 - 1, 0.0), x2, y2], index[name], item.findtext("difficult", "0").strip() == "1"))
+                rows.append(
+                    (
+                        [max(x1 - 1, 0.0), max(y1 - 1, 0.0), x2, y2],
+                        index[name],
+                        item.findtext("difficult", "0").strip() == "1",
+                    )
+                )
     except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a Pascal VOC annotation ({error})") from error
     boxes = np.array([r[0] for r in rows], np.float32).reshape(-1, 4)
     labels = np.array([r[1] for r in rows], np.int64)
     hard = np.array([r[2] for r in rows], bool)
-    name = next((path.stem + s for s in IMAGE_SUFFIXES if (Path(images) / (path.stem + s)).is_file()), path.stem + ".jpg")
+    name = next(
+        (path.stem + s for s in IMAGE_SUFFIXES if (Path(images) / (path.stem + s)).is_file()),
+        path.stem + ".jpg",
+    )
     return Record(name, boxes[~hard], labels[~hard], boxes[hard], labels[hard], path.stem)

@@ -62,7 +62,12 @@ def paint_sky(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
     mix = (1 - np.exp(-2.2 * up))[:, None]
     sky = light.horizon * (1 - mix) + light.zenith * mix  # (rows, 3)
     sky = np.broadcast_to(sky[:, None].astype(np.float32), (rows, size, 3)).copy()
-    cover = {"clear": rng.uniform(0.0, 0.7), "overcast": 1.0, "golden": rng.uniform(0.2, 0.8), "dusk": rng.uniform(0.3, 0.9)}[light.time]
+    cover = {
+        "clear": rng.uniform(0.0, 0.7),
+        "overcast": 1.0,
+        "golden": rng.uniform(0.2, 0.8),
+        "dusk": rng.uniform(0.3, 0.9),
+    }[light.time]
     if cover > 0.1:
         tile = noise_tile(int(rng.integers(4)))
         v = 40.0 / (up + 0.12)
@@ -70,8 +75,15 @@ def paint_sky(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
         map_x = (u[None] * v[:, None] + rng.uniform(0, 256)).astype(np.float32)
         map_y = np.broadcast_to((v * 2 + rng.uniform(0, 256))[:, None], map_x.shape).astype(np.float32)
         cloud = cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        density = np.clip((cloud - (0.75 - 0.4 * cover)) * 4, 0, 1)[..., None] * np.minimum(up * 6, 1)[:, None, None]
-        white = light.horizon * 0.5 + np.array([128.0, 128, 130]) if light.time != "overcast" else light.zenith * 0.86
+        density = (
+            np.clip((cloud - (0.75 - 0.4 * cover)) * 4, 0, 1)[..., None]
+            * np.minimum(up * 6, 1)[:, None, None]
+        )
+        white = (
+            light.horizon * 0.5 + np.array([128.0, 128, 130])
+            if light.time != "overcast"
+            else light.zenith * 0.86
+        )
         shade = white * (1.02 - 0.22 * np.clip(cloud - 0.55, 0, 1)[..., None])
         sky = sky + (shade.astype(np.float32) - sky) * (0.75 * density)
     small = np.empty((size, size, 3), np.uint8)
@@ -80,14 +92,28 @@ def paint_sky(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
     cv2.resize(small, (canvas.side, canvas.side), dst=canvas.image, interpolation=cv2.INTER_LINEAR)
 
 
-def paint_ground(canvas: Canvas, light: Light, rng: np.random.Generator, street: Street, names: dict[str, int], shadows: list[np.ndarray]) -> None:
+def paint_ground(
+    canvas: Canvas,
+    light: Light,
+    rng: np.random.Generator,
+    street: Street,
+    names: dict[str, int],
+    shadows: list[np.ndarray],
+) -> None:
     """Verge, pavements, road with its marks, texture, wear and the shadows of what stands on it (`shadows`: (N, 2) X, Z)."""
     up = (0.0, 1.0, 0.0)
-    ids = {name: canvas.surface(names[label], up, (0, 0, 0)) for name, label in (("verge", "tree"), ("pavement", "pavement"), ("road", "road"))}
+    ids = {
+        name: canvas.surface(names[label], up, (0, 0, 0))
+        for name, label in (("verge", "tree"), ("pavement", "pavement"), ("road", "road"))
+    }
     shade = light.shade(np.array(up))
     asphalt = np.array([1.0, 1.0, 1.03]) * rng.uniform(92, 138) * shade
     paving = np.array([1.03, 1.0, 0.95]) * rng.uniform(140, 186) * shade
-    verge = (np.array(((96, 128, 62), (120, 128, 72), (150, 138, 104), (126, 122, 116))[int(rng.integers(4))]) if street.kind != "city" else paving / shade * 0.9) * shade
+    verge = (
+        np.array(((96, 128, 62), (120, 128, 72), (150, 138, 104), (126, 122, 116))[int(rng.integers(4))])
+        if street.kind != "city"
+        else paving / shade * 0.9
+    ) * shade
     far = FAR
     sketch = Sketch()
 
@@ -136,7 +162,9 @@ def _paint_marks(strip, rng: np.random.Generator, street: Street, white: np.ndar
         strip(street.lanes[0], street.lanes[-1], white, 0, street.zebra - 1.6, street.zebra - 1.2)
 
 
-def _texture(canvas: Canvas, rng: np.random.Generator, street: Street, shadows: list[np.ndarray], light: Light) -> None:
+def _texture(
+    canvas: Canvas, rng: np.random.Generator, street: Street, shadows: list[np.ndarray], light: Light
+) -> None:
     """Multiply the ground by grain, wear, joints and shadows, worked out at the size of the final picture."""
     size, camera = canvas.size, canvas.camera
     top = int(np.clip(np.floor(camera.cy) + 1, 0, size - 1))
@@ -147,14 +175,23 @@ def _texture(canvas: Canvas, rng: np.random.Generator, street: Street, shadows: 
     tile = noise_tile(int(rng.integers(4)))
     shift = [float(v) for v in rng.uniform(0, 256, 4)]
     deep = np.broadcast_to(z[:, None], x.shape)
-    fine = cv2.remap(tile, x * 40 + shift[0], deep * 20 + shift[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    coarse = cv2.remap(tile, x * 6 + shift[2], deep * 2.5 + shift[3], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    fine = cv2.remap(
+        tile, x * 40 + shift[0], deep * 20 + shift[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
+    coarse = cv2.remap(
+        tile, x * 6 + shift[2], deep * 2.5 + shift[3], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
     factor = 1 + (fine - 0.5) * (0.3 * near) + (coarse - 0.5) * 0.34
     lane = max(street.lanes[1] - street.lanes[0], 1.0) if len(street.lanes) > 1 else 3.5
     on_road = (x > street.left) & (x < street.right)
     track = np.cos((x - street.lanes[0]) * (4 * np.pi / lane))
     factor -= on_road * (0.045 * track)
-    paved = ~on_road & (x > street.left - street.pavement) & (x < street.right + street.pavement) & (z < 30)[:, None]
+    paved = (
+        ~on_road
+        & (x > street.left - street.pavement)
+        & (x < street.right + street.pavement)
+        & (z < 30)[:, None]
+    )
     joint = ((x % 0.75 < 0.05) | ((deep % 0.75) < 0.06)) & paved
     factor -= joint * (0.12 * near)
     if shadows:

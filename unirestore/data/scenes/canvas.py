@@ -38,7 +38,9 @@ class Sketch:
         """A polygon `(N, 2)` already in pixels of the picture."""
         self.fills.append((0, tuple(float(c) for c in colour), surface, pixels))
 
-    def capsules(self, camera: Camera, ends: np.ndarray, radii: np.ndarray, colours: Sequence[Colour], surface: int = 0) -> None:
+    def capsules(
+        self, camera: Camera, ends: np.ndarray, radii: np.ndarray, colours: Sequence[Colour], surface: int = 0
+    ) -> None:
         """Round-ended limbs: `ends` `(N, 2, 3)` in metres, `radii` `(N, 2)` in metres at each end, far limbs first."""
         uv = camera.project(ends.reshape(-1, 3)).reshape(-1, 2, 2)
         radius = radii * camera.focal / np.maximum(ends[:, :, 2], 0.8)
@@ -60,7 +62,9 @@ class Canvas:
         self.side = camera.size * SUPERSAMPLING
         self.image = np.zeros((self.side, self.side, 3), np.uint8)
         self.surfaces = np.zeros((self.side, self.side), np.uint16)
-        self.planes: list[tuple[float, float, float, float]] = [(0.0, 0.0, 1.0, SKY_METRES)]  # surface 0 is the sky
+        self.planes: list[tuple[float, float, float, float]] = [
+            (0.0, 0.0, 1.0, SKY_METRES)
+        ]  # surface 0 is the sky
         self.labels: list[int] = [0]
 
     def surface(self, label: int, normal: Sequence[float], point: Sequence[float]) -> int:
@@ -97,7 +101,9 @@ class Canvas:
         x2, y2 = (int(np.clip(np.ceil(v * SUPERSAMPLING) + 2, 0, self.side)) for v in box[2:])
         return slice(y1, max(y2, y1)), slice(x1, max(x2, x1))
 
-    def sprite(self, rgba: np.ndarray, box: Sequence[float], surface: int, tint: Colour = (1.0, 1.0, 1.0)) -> None:
+    def sprite(
+        self, rgba: np.ndarray, box: Sequence[float], surface: int, tint: Colour = (1.0, 1.0, 1.0)
+    ) -> None:
         """Blend an `(h, w, 4)` uint8 picture into a pixel box; where it is more than half opaque it takes the surface map."""
         x1, y1, x2, y2 = (round(v * SUPERSAMPLING) for v in box)
         width, height = x2 - x1, y2 - y1
@@ -107,17 +113,32 @@ class Canvas:
         if left >= right or top >= bottom:
             return
         h, w = rgba.shape[:2]
-        matrix = np.array([[w / width, 0, (left - x1 + 0.5) * w / width - 0.5], [0, h / height, (top - y1 + 0.5) * h / height - 0.5]])
+        matrix = np.array(
+            [
+                [w / width, 0, (left - x1 + 0.5) * w / width - 0.5],
+                [0, h / height, (top - y1 + 0.5) * h / height - 0.5],
+            ]
+        )
         if width < w / 2 or height < h / 2:
-            rgba = cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA)[top - y1 : bottom - y1, left - x1 : right - x1]
+            rgba = cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA)[
+                top - y1 : bottom - y1, left - x1 : right - x1
+            ]
         else:
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            rgba = cv2.warpAffine(rgba, matrix, (right - left, bottom - top), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            rgba = cv2.warpAffine(
+                rgba, matrix, (right - left, bottom - top), flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
         target = self.image[top:bottom, left:right]
         alpha = rgba[..., 3]
-        over = cv2.multiply(rgba[..., :3], np.array([*tint, 0.0]), scale=1.0) if tuple(tint) != (1.0, 1.0, 1.0) else rgba[..., :3]
+        over = (
+            cv2.multiply(rgba[..., :3], np.array([*tint, 0.0]), scale=1.0)
+            if tuple(tint) != (1.0, 1.0, 1.0)
+            else rgba[..., :3]
+        )
         weight = cv2.merge([alpha, alpha, alpha])
-        blended = cv2.add(cv2.multiply(over, weight, scale=1 / 255), cv2.multiply(target, 255 - weight, scale=1 / 255))
+        blended = cv2.add(
+            cv2.multiply(over, weight, scale=1 / 255), cv2.multiply(target, 255 - weight, scale=1 / 255)
+        )
         target[...] = blended
         self.surfaces[top:bottom, left:right][alpha > 127] = surface
 
@@ -134,7 +155,9 @@ class Canvas:
         if cv2.contourArea(target) < 1.0:
             return
         matrix = cv2.getPerspectiveTransform(source, target)
-        patch = cv2.warpPerspective(texture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        patch = cv2.warpPerspective(
+            texture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         mask = np.zeros((height, width), np.uint8)
         cv2.fillConvexPoly(mask, (target * 16 - 8).astype(np.int32), 255, cv2.LINE_8, _SHIFT)
         cv2.copyTo(patch, mask, self.image[rows, columns])
@@ -152,14 +175,23 @@ class Canvas:
         target = self.image[rows, columns]
         target[...] = cv2.add(target, light)
 
-    def count(self, box: Sequence[float], first: int, last: int) -> tuple[int, tuple[float, float, float, float] | None]:
+    def count(
+        self, box: Sequence[float], first: int, last: int
+    ) -> tuple[int, tuple[float, float, float, float] | None]:
         """How many big pixels inside `box` show the surfaces `first..last - 1`, and their exact pixel box."""
         rows, columns = self.window(box)
-        seen = (self.surfaces[rows, columns] - np.uint16(first)) < (last - first)  # wraps around below `first`
+        seen = (self.surfaces[rows, columns] - np.uint16(first)) < (
+            last - first
+        )  # wraps around below `first`
         ys, xs = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
         if len(ys) == 0:
             return 0, None
-        edges = (columns.start + xs[0], rows.start + ys[0], columns.start + xs[-1] + 1, rows.start + ys[-1] + 1)
+        edges = (
+            columns.start + xs[0],
+            rows.start + ys[0],
+            columns.start + xs[-1] + 1,
+            rows.start + ys[-1] + 1,
+        )
         return int(np.count_nonzero(seen)), tuple(float(v) / SUPERSAMPLING for v in edges)
 
     def depth_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -171,4 +203,6 @@ class Canvas:
         slope = planes[..., 0] * a[None] + planes[..., 1] * b[:, None] + planes[..., 2]
         depth = planes[..., 3] / np.where(np.abs(slope) < 1e-6, 1e-6, slope)
         depth = np.where(depth <= 0, DEPTH_RANGE[1], np.clip(depth, *DEPTH_RANGE))
-        return np.where(shown == 0, np.float32(SKY_METRES), depth).astype(np.float32), np.array(self.labels, np.uint8)[shown]
+        return np.where(shown == 0, np.float32(SKY_METRES), depth).astype(np.float32), np.array(
+            self.labels, np.uint8
+        )[shown]

@@ -35,7 +35,13 @@ def draw_camera(rng: np.random.Generator, size: int, kind: str) -> Camera:
     high = rng.random() < (0.35 if kind == "highway" else 0.12)
     height = rng.uniform(3.5, 6.5) if high else rng.uniform(1.25, 2.3)
     horizon = rng.uniform(0.26, 0.4) if high else rng.uniform(0.36, 0.56)
-    return Camera(size, size * float(np.exp(rng.uniform(np.log(0.8), np.log(1.5)))), size * rng.uniform(0.32, 0.68), size * horizon, height)
+    return Camera(
+        size,
+        size * float(np.exp(rng.uniform(np.log(0.8), np.log(1.5)))),
+        size * rng.uniform(0.32, 0.68),
+        size * horizon,
+        height,
+    )
 
 
 def draw_street(rng: np.random.Generator) -> Street:
@@ -53,10 +59,18 @@ def draw_street(rng: np.random.Generator) -> Street:
     ahead = tuple(same or ((i >= half) == right_hand) for i in range(count))
     start = rng.uniform(11, 26)
     crossing = (start, start + rng.uniform(6.5, 9)) if kind != "highway" and rng.random() < 0.4 else None
-    zebra = start - 4.6 if crossing and rng.random() < 0.7 else rng.uniform(7, 18) if kind == "city" and rng.random() < 0.2 else None
+    zebra = (
+        start - 4.6
+        if crossing and rng.random() < 0.7
+        else rng.uniform(7, 18)
+        if kind == "city" and rng.random() < 0.2
+        else None
+    )
     shoulder = rng.uniform(0.8, 2.4) if kind == "highway" or rng.random() < 0.4 else 0.15
     pavement = 0.0 if kind == "highway" else rng.uniform(2.2, 4.2)
-    return Street(tuple(left + width * i for i in range(count + 1)), ahead, shoulder, pavement, kind, crossing, zebra)
+    return Street(
+        tuple(left + width * i for i in range(count + 1)), ahead, shoulder, pavement, kind, crossing, zebra
+    )
 
 
 class _Room:
@@ -75,7 +89,12 @@ class _Room:
         across, along = (abs(t) for t in (np.sin(actor.yaw), np.cos(actor.yaw)))
         hx, hz = (across * length + along * width) / 2, (along * length + across * width) / 2
         left, right = self.camera.half_width(actor.z)
-        if actor.z - hz < NEAREST or actor.z > self.reach(actor.name) or actor.x + hx < left or actor.x - hx > right:
+        if (
+            actor.z - hz < NEAREST
+            or actor.z > self.reach(actor.name)
+            or actor.x + hx < left
+            or actor.x - hx > right
+        ):
             return False
         box = (actor.x - hx - gap, actor.x + hx + gap, actor.z - hz - gap, actor.z + hz + gap)
         if any(box[0] < b[1] and b[0] < box[1] and box[2] < b[3] and b[2] < box[3] for b in self.taken):
@@ -91,14 +110,28 @@ def draw_actors(rng: np.random.Generator, street: Street, camera: Camera) -> lis
     busy = rng.choice((0.35, 0.7, 1.0), p=(0.25, 0.45, 0.3))
     guests = ("bus", "truck", "motorcycle", "bicycle")
     if rng.random() < 0.7:
-        _in_lane(rng, room, street, guests[int(rng.integers(4))], int(rng.integers(len(street.ahead))), float(rng.uniform(6, 22)))
+        _in_lane(
+            rng,
+            room,
+            street,
+            guests[int(rng.integers(4))],
+            int(rng.integers(len(street.ahead))),
+            float(rng.uniform(6, 22)),
+        )
     if street.crossing:
         for _ in range(int(rng.integers(0, 4))):
             name = _traffic(rng)
             near = bool(rng.random() < 0.5)
             z = street.crossing[0] + (street.crossing[1] - street.crossing[0]) * (0.27 if near else 0.74)
             left, right = camera.half_width(z)
-            _road_user(rng, room, name, float(rng.uniform(left, right)), z, (np.pi / 2 if near else -np.pi / 2) + rng.normal(0, 0.04))
+            _road_user(
+                rng,
+                room,
+                name,
+                float(rng.uniform(left, right)),
+                z,
+                (np.pi / 2 if near else -np.pi / 2) + rng.normal(0, 0.04),
+            )
     if street.kind != "highway" or rng.random() < 0.2:
         for _ in range(rng.poisson(2.6 if street.kind == "city" else 1.6)):
             _walker(rng, room, street)
@@ -113,8 +146,12 @@ def draw_actors(rng: np.random.Generator, street: Street, camera: Camera) -> lis
         edge = street.left if side < 0 else street.right
         z = float(rng.uniform(5, 10))
         for _ in range(6):
-            if rng.random() < 0.75 and not (street.crossing and street.crossing[0] - 4 < z < street.crossing[1] + 4):
-                _road_user(rng, room, "car", edge - side * 0.1, z, rng.choice((0.0, np.pi)) + rng.normal(0, 0.02))
+            if rng.random() < 0.75 and not (
+                street.crossing and street.crossing[0] - 4 < z < street.crossing[1] + 4
+            ):
+                _road_user(
+                    rng, room, "car", edge - side * 0.1, z, rng.choice((0.0, np.pi)) + rng.normal(0, 0.02)
+                )
             z += float(rng.uniform(5.6, 9))
     return room.actors[:16]
 

@@ -42,16 +42,39 @@ def draw_light(rng: np.random.Generator) -> Light:
     """Draw a time of day."""
     time = TIMES[int(rng.choice(len(TIMES), p=_CHANCES))]
     heading = rng.uniform(-np.pi, np.pi)
-    height = {"clear": rng.uniform(0.5, 1.1), "overcast": 1.2, "golden": rng.uniform(0.15, 0.35), "dusk": 0.1}[time]
+    height = {
+        "clear": rng.uniform(0.5, 1.1),
+        "overcast": 1.2,
+        "golden": rng.uniform(0.15, 0.35),
+        "dusk": 0.1,
+    }[time]
     sun = np.array([np.sin(heading) * np.cos(height), np.sin(height), np.cos(heading) * np.cos(height)])
     jitter = rng.normal(0, 1, (4, 3)) * 0.02 + 1
     if time == "clear":
-        parts = (0.62 * jitter[0] * (1.05, 1.0, 0.9), 0.58 * jitter[1] * (0.93, 1.0, 1.1), (92, 146, 212), (196, 216, 234), 1.0)
+        parts = (
+            0.62 * jitter[0] * (1.05, 1.0, 0.9),
+            0.58 * jitter[1] * (0.93, 1.0, 1.1),
+            (92, 146, 212),
+            (196, 216, 234),
+            1.0,
+        )
     elif time == "overcast":
         grey = rng.uniform(0.85, 1.12)
-        parts = (0.1 * jitter[0], 0.88 * jitter[1] * (0.97, 1.0, 1.03), (172 * grey, 180 * grey, 190 * grey), (206, 210, 214), 0.95)
+        parts = (
+            0.1 * jitter[0],
+            0.88 * jitter[1] * (0.97, 1.0, 1.03),
+            (172 * grey, 180 * grey, 190 * grey),
+            (206, 210, 214),
+            0.95,
+        )
     elif time == "golden":
-        parts = (0.75 * jitter[0] * (1.25, 0.95, 0.6), 0.48 * jitter[1] * (1.0, 0.95, 1.0), (112, 140, 190), (248, 206, 152), 0.95)
+        parts = (
+            0.75 * jitter[0] * (1.25, 0.95, 0.6),
+            0.48 * jitter[1] * (1.0, 0.95, 1.0),
+            (112, 140, 190),
+            (248, 206, 152),
+            0.95,
+        )
     else:
         parts = (0.06 * jitter[0], 0.5 * jitter[1] * (0.85, 0.92, 1.15), (44, 58, 98), (150, 132, 142), 0.85)
     direct, ambient, zenith, horizon, exposure = parts

@@ -42,7 +42,12 @@ class Figure:
 
     def world(self, points) -> np.ndarray:
         p = np.asarray(points, float).reshape(-1, 3)
-        return self.centre + p[:, :1] * self.forward + p[:, 1:2] * np.array([0.0, 1.0, 0.0]) + p[:, 2:] * self.left
+        return (
+            self.centre
+            + p[:, :1] * self.forward
+            + p[:, 1:2] * np.array([0.0, 1.0, 0.0])
+            + p[:, 2:] * self.left
+        )
 
     def limb(self, a, b, r1: float, r2: float, colour, bias: float = 0.0) -> None:
         """A limb from `a` to `b` with radii at both ends; `bias` metres moves it forward in the painting order."""
@@ -57,11 +62,26 @@ class Figure:
         order = np.argsort(-np.array(self.order), kind="stable")
         sketch = Sketch()
         radii = np.array(self.radii)[order]
-        sketch.capsules(self.canvas.camera, np.array(self.ends)[order], radii, [self.colours[i] for i in order], self.surface)
+        sketch.capsules(
+            self.canvas.camera,
+            np.array(self.ends)[order],
+            radii,
+            [self.colours[i] for i in order],
+            self.surface,
+        )
         return self.canvas.paint(sketch)
 
 
-def draw_person(canvas: Canvas, light: Light, rng: np.random.Generator, x: float, z: float, yaw: float, height: float, label: int) -> tuple | None:
+def draw_person(
+    canvas: Canvas,
+    light: Light,
+    rng: np.random.Generator,
+    x: float,
+    z: float,
+    yaw: float,
+    height: float,
+    label: int,
+) -> tuple | None:
     """Paint a walking or standing person of `height` metres; gives the pixel box."""
     figure = Figure(canvas, light, x, z, yaw, label)
     k = height / 1.75
@@ -90,27 +110,59 @@ def draw_person(canvas: Canvas, light: Light, rng: np.random.Generator, x: float
         figure.limb(elbow, hand, 0.043 * k, 0.033 * k, top * (0.88 if sign > 0 else 0.76))
         figure.limb(hand, hand + np.array([0.03, -0.05, 0]) * k, 0.036 * k, 0.03 * k, skin)
     for sign in (1, -1):
-        figure.limb(np.array([0, 1.38, 0.1 * sign * w]) * k, np.array([0, 0.98, 0.075 * sign]) * k, 0.105 * k * w, 0.095 * k * w, top * (1.04 if sign > 0 else 0.93), 0.03)
+        figure.limb(
+            np.array([0, 1.38, 0.1 * sign * w]) * k,
+            np.array([0, 0.98, 0.075 * sign]) * k,
+            0.105 * k * w,
+            0.095 * k * w,
+            top * (1.04 if sign > 0 else 0.93),
+            0.03,
+        )
     if coat:
-        figure.limb(np.array([0, 1.0, 0]) * k, np.array([0, 0.68, 0]) * k, 0.16 * k, 0.19 * k, top * 0.9, 0.04)
+        figure.limb(
+            np.array([0, 1.0, 0]) * k, np.array([0, 0.68, 0]) * k, 0.16 * k, 0.19 * k, top * 0.9, 0.04
+        )
     if bag:
         bag_colour = _pick(rng, TOPS)
-        figure.limb(np.array([-0.14, 1.35, 0]) * k, np.array([-0.16, 1.08, 0]) * k, 0.11 * k, 0.13 * k, bag_colour)
-    figure.limb(np.array([0, 1.45, 0]) * k, np.array([0.01, 1.54, 0]) * k, 0.055 * k, 0.05 * k, skin * 0.9, 0.04)
-    figure.limb(np.array([0.02, 1.58, 0]) * k, np.array([0.025, 1.66, 0]) * k, 0.085 * k, 0.095 * k, skin, 0.05)
-    figure.limb(np.array([-0.03, 1.66, 0]) * k, np.array([-0.015, 1.69, 0]) * k, 0.1 * k, 0.1 * k, hair, 0.05 + 0.06 * np.sign(figure.forward[2]))
+        figure.limb(
+            np.array([-0.14, 1.35, 0]) * k, np.array([-0.16, 1.08, 0]) * k, 0.11 * k, 0.13 * k, bag_colour
+        )
+    figure.limb(
+        np.array([0, 1.45, 0]) * k, np.array([0.01, 1.54, 0]) * k, 0.055 * k, 0.05 * k, skin * 0.9, 0.04
+    )
+    figure.limb(
+        np.array([0.02, 1.58, 0]) * k, np.array([0.025, 1.66, 0]) * k, 0.085 * k, 0.095 * k, skin, 0.05
+    )
+    figure.limb(
+        np.array([-0.03, 1.66, 0]) * k,
+        np.array([-0.015, 1.69, 0]) * k,
+        0.1 * k,
+        0.1 * k,
+        hair,
+        0.05 + 0.06 * np.sign(figure.forward[2]),
+    )
     return figure.paint()
 
 
 def draw_cycle(
-    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, z: float, yaw: float, rider: bool, motor: bool, labels: tuple[int, int]
+    canvas: Canvas,
+    light: Light,
+    rng: np.random.Generator,
+    x: float,
+    z: float,
+    yaw: float,
+    rider: bool,
+    motor: bool,
+    labels: tuple[int, int],
 ) -> tuple[tuple | None, tuple | None, int]:
     """Paint a bicycle or motorcycle with or without a rider.
 
     Gives the pixel boxes of the cycle and the rider and the number of the first surface of the rider; `labels` are those of the two.
     """
     machine = Figure(canvas, light, x, z, yaw, labels[0])
-    colour = _pick(rng, ((196, 44, 34), (30, 62, 132), (34, 36, 40), (220, 220, 216), (60, 130, 80), (214, 150, 40)))
+    colour = _pick(
+        rng, ((196, 44, 34), (30, 62, 132), (34, 36, 40), (220, 220, 216), (60, 130, 80), (214, 150, 40))
+    )
     (_motor if motor else _bicycle)(machine, colour, rng, light)
     box = _wheels_then(machine, motor, light)
     if not rider:
@@ -130,20 +182,35 @@ def _wheels_then(figure: Figure, motor: bool, light: Light) -> tuple | None:
     ahead = reach if figure.forward[2] > 0 else -reach
     for s in (ahead, -ahead):
         rim = np.stack([s + radius * np.cos(_TURN), radius + radius * np.sin(_TURN), np.zeros(len(_TURN))], 1)
-        inner = np.stack([s + (radius - 2 * tyre) * np.cos(_TURN), radius + (radius - 2 * tyre) * np.sin(_TURN), np.zeros(len(_TURN))], 1)
+        inner = np.stack(
+            [
+                s + (radius - 2 * tyre) * np.cos(_TURN),
+                radius + (radius - 2 * tyre) * np.sin(_TURN),
+                np.zeros(len(_TURN)),
+            ],
+            1,
+        )
         if side_on < 0.5 or motor:
             for t in (-tyre, tyre):
                 sketch.polygon(figure.world(rim + np.array([0, 0, t])), dark, figure.surface)
             if side_on > 0.3:
-                sketch.polygon(figure.world(inner + np.array([0, 0, tyre * np.sign(-figure.left[2] or 1)])), (np.array((92, 94, 98)) * figure.tone).clip(0, 255))
+                sketch.polygon(
+                    figure.world(inner + np.array([0, 0, tyre * np.sign(-figure.left[2] or 1)])),
+                    (np.array((92, 94, 98)) * figure.tone).clip(0, 255),
+                )
             ends = figure.world([(s, tyre, 0), (s, 2 * radius - tyre, 0)])[None]
             sketch.capsules(figure.canvas.camera, ends, np.full((1, 2), tyre), [dark], figure.surface)
         else:
             ring = np.concatenate([rim, rim[:1], inner[:1], inner[:0:-1], inner[:1]])
             sketch.polygon(figure.world(ring), dark, figure.surface)
-            spokes = [[(s, radius, 0), (s + radius * np.cos(a), radius + radius * np.sin(a), 0)] for a in np.arange(3) * 2.094 + 0.3]
+            spokes = [
+                [(s, radius, 0), (s + radius * np.cos(a), radius + radius * np.sin(a), 0)]
+                for a in np.arange(3) * 2.094 + 0.3
+            ]
             ends = np.concatenate([figure.world(p)[None] for p in spokes])
-            sketch.capsules(figure.canvas.camera, ends, np.full((3, 2), 0.008), [(150 * figure.tone).clip(0, 255)] * 3)
+            sketch.capsules(
+                figure.canvas.camera, ends, np.full((3, 2), 0.008), [(150 * figure.tone).clip(0, 255)] * 3
+            )
     boxes.append(figure.canvas.paint(sketch))
     boxes.append(figure.paint())
     boxes = np.array([b for b in boxes if b is not None])
@@ -151,7 +218,13 @@ def _wheels_then(figure: Figure, motor: bool, light: Light) -> tuple | None:
 
 
 def _bicycle(f: Figure, colour: np.ndarray, rng: np.random.Generator, light: Light) -> None:
-    back, front, crank, seat, head = (-0.53, 0.34, 0), (0.53, 0.34, 0), (-0.08, 0.3, 0), (-0.22, 0.86, 0), (0.36, 0.84, 0)
+    back, front, crank, seat, head = (
+        (-0.53, 0.34, 0),
+        (0.53, 0.34, 0),
+        (-0.08, 0.3, 0),
+        (-0.22, 0.86, 0),
+        (0.36, 0.84, 0),
+    )
     for a, b in ((back, crank), (crank, seat), (seat, head), (crank, head), (seat, back), (head, front)):
         f.limb(a, b, 0.024, 0.024, colour)
     dark = np.array((34, 34, 36))
@@ -172,7 +245,11 @@ def _motor(f: Figure, colour: np.ndarray, rng: np.random.Generator, light: Light
     f.limb((0.36, 0.75, 0), (0.52, 0.88, 0), 0.15, 0.14, colour)
     f.limb((-0.82, 0.8, 0), (-0.62, 0.74, 0), 0.07, 0.1, colour)
     f.limb((0.4, 1.0, 0.36), (0.4, 1.0, -0.36), 0.028, 0.028, dark)
-    lamp = np.array((255, 250, 226)) / np.maximum(f.tone, 0.2) if light.lamps or rng.random() < 0.6 else np.array((214, 216, 220))
+    lamp = (
+        np.array((255, 250, 226)) / np.maximum(f.tone, 0.2)
+        if light.lamps or rng.random() < 0.6
+        else np.array((214, 216, 220))
+    )
     f.limb((0.6, 0.86, 0), (0.64, 0.86, 0), 0.085, 0.08, lamp)
     f.limb((-0.88, 0.8, 0), (-0.9, 0.8, 0), 0.05, 0.05, np.array((220, 30, 26)))
     if rng.random() < 0.4:
@@ -181,7 +258,9 @@ def _motor(f: Figure, colour: np.ndarray, rng: np.random.Generator, light: Light
 
 def _rider(f: Figure, rng: np.random.Generator, motor: bool) -> None:
     top, trousers, skin = _pick(rng, TOPS), _pick(rng, TROUSERS), _pick(rng, SKINS)
-    hip_y, lean, bar = (0.9, 0.28, (0.4, 1.02, 0.3)) if motor else (1.0, rng.uniform(0.2, 0.42), (0.36, 1.05, 0.24))
+    hip_y, lean, bar = (
+        (0.9, 0.28, (0.4, 1.02, 0.3)) if motor else (1.0, rng.uniform(0.2, 0.42), (0.36, 1.05, 0.24))
+    )
     hip_s = -0.25
     neck = np.array([hip_s + lean, hip_y + 0.5, 0])
     turn = rng.uniform(0, 2 * np.pi)
@@ -193,7 +272,11 @@ def _rider(f: Figure, rng: np.random.Generator, motor: bool) -> None:
             a = turn + (0 if sign > 0 else np.pi)
             foot = np.array([-0.06 + 0.17 * np.cos(a), 0.32 + 0.17 * np.sin(a), 0.11 * sign])
             reach = foot - hip
-            knee = hip + reach * 0.5 + 0.8 * np.sqrt(max(0.0, 0.21 - (reach**2).sum() / 4)) * np.array([0.8, 0.6, 0])
+            knee = (
+                hip
+                + reach * 0.5
+                + 0.8 * np.sqrt(max(0.0, 0.21 - (reach**2).sum() / 4)) * np.array([0.8, 0.6, 0])
+            )
         figure_shade = 1.0 if sign > 0 else 0.85
         f.limb(hip, knee, 0.09, 0.065, trousers * figure_shade)
         f.limb(knee, foot, 0.062, 0.045, trousers * figure_shade * 0.95)
@@ -204,7 +287,14 @@ def _rider(f: Figure, rng: np.random.Generator, motor: bool) -> None:
         f.limb(shoulder, elbow, 0.055, 0.046, top * (0.94 if sign > 0 else 0.82))
         f.limb(elbow, hand, 0.045, 0.035, top * (0.9 if sign > 0 else 0.78))
         f.limb(hand, hand + np.array([0.03, 0, 0]), 0.036, 0.036, skin)
-        f.limb(neck + np.array([-0.03, -0.12, 0.09 * sign]), np.array([hip_s, hip_y + 0.04, 0.07 * sign]), 0.12, 0.11, top, 0.02)
+        f.limb(
+            neck + np.array([-0.03, -0.12, 0.09 * sign]),
+            np.array([hip_s, hip_y + 0.04, 0.07 * sign]),
+            0.12,
+            0.11,
+            top,
+            0.02,
+        )
     head = neck + np.array([0.07, 0.17, 0])
     f.limb(neck, head, 0.055, 0.06, skin * 0.9, 0.02)
     f.limb(head, head + np.array([0.01, 0.05, 0]), 0.09, 0.1, skin, 0.04)

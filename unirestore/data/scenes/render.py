@@ -65,7 +65,9 @@ def render_scene(seed: int, size: int = 256) -> Scene:
     actors = sorted(draw_actors(rng, street, camera), key=lambda actor: -actor.z)
     canvas = Canvas(camera)
     paint_sky(canvas, light, rng)
-    paint_ground(canvas, light, rng, street, _LABEL, [shape for actor in actors for shape in _shadows(actor, light)])
+    paint_ground(
+        canvas, light, rng, street, _LABEL, [shape for actor in actors for shape in _shadows(actor, light)]
+    )
     found: list[tuple[int, int, int, tuple, float]] = []
     things = sorted(_scenery(canvas, light, rng, street), key=lambda thing: -thing[0])
     for z, draw in _merge(things, actors):
@@ -109,8 +111,13 @@ def _shadows(actor: Actor, light: Light) -> list[np.ndarray]:
     else:
         half = 0.22 if actor.name == "person" else 0.3
         long = 0.22 if actor.name == "person" else 0.85
-        forward, left = np.array([np.sin(actor.yaw), np.cos(actor.yaw)]), np.array([-np.cos(actor.yaw), np.sin(actor.yaw)])
-        shape = np.array([actor.x, actor.z]) + np.array([[long, half], [long, -half], [-long, -half], [-long, half]]) @ np.stack([forward, left])
+        forward, left = (
+            np.array([np.sin(actor.yaw), np.cos(actor.yaw)]),
+            np.array([-np.cos(actor.yaw), np.sin(actor.yaw)]),
+        )
+        shape = np.array([actor.x, actor.z]) + np.array(
+            [[long, half], [long, -half], [-long, -half], [-long, half]]
+        ) @ np.stack([forward, left])
         height = actor.height
     shapes = [shape]
     if light.time in ("clear", "golden"):
@@ -125,7 +132,9 @@ def _scenery(canvas: Canvas, light: Light, rng: np.random.Generator, street: Str
     things: list = []
     season = int(rng.choice(3, p=(0.62, 0.18, 0.2)))
     for side in (-1, 1):
-        line = (street.left - street.pavement if side < 0 else street.right + street.pavement) + side * (0.3 if street.kind == "city" else rng.uniform(4, 9))
+        line = (street.left - street.pavement if side < 0 else street.right + street.pavement) + side * (
+            0.3 if street.kind == "city" else rng.uniform(4, 9)
+        )
         kerb = street.left - 0.5 if side < 0 else street.right + 0.5
         z = rng.uniform(-8, 6)
         while z < 170 and street.kind != "highway":
@@ -136,20 +145,74 @@ def _scenery(canvas: Canvas, light: Light, rng: np.random.Generator, street: Str
                 height = rng.uniform(7, 24) if street.kind == "city" else rng.uniform(4.5, 7)
                 house = street.kind != "city"
                 seed = int(rng.integers(2**31))
-                things.append((max(z, 1.0) + 0.01, _later(draw_building, canvas, light, seed, line, side, max(z, 1.2), end, height, _LABEL["building"], house)))
+                things.append(
+                    (
+                        max(z, 1.0) + 0.01,
+                        _later(
+                            draw_building,
+                            canvas,
+                            light,
+                            seed,
+                            line,
+                            side,
+                            max(z, 1.2),
+                            end,
+                            height,
+                            _LABEL["building"],
+                            house,
+                        ),
+                    )
+                )
             z = end + (rng.uniform(0, 1.5) if street.kind == "city" else rng.uniform(3, 14))
         chance, step = {"city": (0.3, 10), "suburb": (0.65, 9), "highway": (0.8, 7)}[street.kind]
         if rng.random() < 0.85:
             for z in np.arange(rng.uniform(5, 12), 110, step):
-                if rng.random() < chance and not (street.crossing and street.crossing[0] - 2 < z < street.crossing[1] + 2):
+                if rng.random() < chance and not (
+                    street.crossing and street.crossing[0] - 2 < z < street.crossing[1] + 2
+                ):
                     x = kerb + side * (rng.uniform(0.4, 1.2) if street.kind == "city" else rng.uniform(2, 14))
-                    things.append((z, _later(draw_tree, canvas, light, int(rng.integers(2**31)), x, z, rng.uniform(4.5, 10), _LABEL["tree"], season)))
+                    things.append(
+                        (
+                            z,
+                            _later(
+                                draw_tree,
+                                canvas,
+                                light,
+                                int(rng.integers(2**31)),
+                                x,
+                                z,
+                                rng.uniform(4.5, 10),
+                                _LABEL["tree"],
+                                season,
+                            ),
+                        )
+                    )
         if rng.random() < 0.7:
             for z in np.arange(rng.uniform(6, 20), 90, 22.0):
-                things.append((z + 0.02, lambda z=z, kerb=kerb, side=side: draw_lamp(canvas, light, kerb, z, side, _LABEL["pole"])))
+                things.append(
+                    (
+                        z + 0.02,
+                        lambda z=z, kerb=kerb, side=side: draw_lamp(
+                            canvas, light, kerb, z, side, _LABEL["pole"]
+                        ),
+                    )
+                )
         if rng.random() < 0.5:
             z = rng.uniform(7, 30)
-            things.append((z + 0.03, _later(draw_sign, canvas, light, int(rng.integers(2**31)), kerb, z, (_LABEL["pole"], _LABEL["sign"]))))
+            things.append(
+                (
+                    z + 0.03,
+                    _later(
+                        draw_sign,
+                        canvas,
+                        light,
+                        int(rng.integers(2**31)),
+                        kerb,
+                        z,
+                        (_LABEL["pole"], _LABEL["sign"]),
+                    ),
+                )
+            )
     return things
 
 
@@ -170,7 +233,9 @@ def _paint_actor(canvas: Canvas, light: Light, rng: np.random.Generator, actor: 
         return [_entry(canvas, index, first, len(canvas.planes), box)]
     motor = actor.name == "motorcycle"
     rider_label = label if not motor else _LABEL["motorcycle"]
-    box, rider, between = draw_cycle(canvas, light, rng, actor.x, actor.z, actor.yaw, actor.rider, motor, (label, rider_label))
+    box, rider, between = draw_cycle(
+        canvas, light, rng, actor.x, actor.z, actor.yaw, actor.rider, motor, (label, rider_label)
+    )
     entries = [_entry(canvas, index, first, between, box)]
     if rider is not None:
         entries.append(_entry(canvas, SCENE_CLASSES.index("person"), between, len(canvas.planes), rider))
@@ -178,7 +243,9 @@ def _paint_actor(canvas: Canvas, light: Light, rng: np.random.Generator, actor: 
 
 
 def _entry(canvas: Canvas, index: int, first: int, last: int, box: tuple) -> tuple:
-    inside = (np.clip(box[2], 0, canvas.size) - np.clip(box[0], 0, canvas.size)) * (np.clip(box[3], 0, canvas.size) - np.clip(box[1], 0, canvas.size))
+    inside = (np.clip(box[2], 0, canvas.size) - np.clip(box[0], 0, canvas.size)) * (
+        np.clip(box[3], 0, canvas.size) - np.clip(box[1], 0, canvas.size)
+    )
     share = inside / max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
     count, _ = canvas.count(box, first, last)
     return index, first, last, box, count / max(share, 1e-6)
@@ -188,7 +255,11 @@ def _visible(canvas: Canvas, found: list) -> tuple[np.ndarray, np.ndarray]:
     boxes, labels = [], []
     for index, first, last, box, whole in found:
         count, exact = canvas.count(box, first, last)
-        if exact is None or count < MIN_VISIBLE * whole or min(exact[2] - exact[0], exact[3] - exact[1]) < MIN_SIDE:
+        if (
+            exact is None
+            or count < MIN_VISIBLE * whole
+            or min(exact[2] - exact[0], exact[3] - exact[1]) < MIN_SIDE
+        ):
             continue
         boxes.append(exact)
         labels.append(index)

@@ -39,7 +39,9 @@ def window_tile(style: int) -> tuple[np.ndarray, np.ndarray]:
     return wall, glass
 
 
-def facade(rng: np.random.Generator, light: Light, wall: np.ndarray, style: int, bays: int, storeys: int, shop: bool) -> np.ndarray:
+def facade(
+    rng: np.random.Generator, light: Light, wall: np.ndarray, style: int, bays: int, storeys: int, shop: bool
+) -> np.ndarray:
     """A wall `(storeys * T, bays * T, 3)` RGB uint8 with windows, before shading by its direction."""
     tile, glass = window_tile(style)
     factor = np.tile(tile, (storeys, bays)).astype(np.float32) / 128
@@ -47,7 +49,9 @@ def facade(rng: np.random.Generator, light: Light, wall: np.ndarray, style: int,
     panes = np.tile(glass, (storeys, bays))
     tone = rng.random((storeys, bays), dtype=np.float32)
     lit = tone > (0.62 if light.lamps else 0.985)
-    reflect = np.clip(0.16 + 0.3 * tone + np.linspace(0.12, 0, storeys, dtype=np.float32)[:, None], 0, 0.7)[..., None]
+    reflect = np.clip(0.16 + 0.3 * tone + np.linspace(0.12, 0, storeys, dtype=np.float32)[:, None], 0, 0.7)[
+        ..., None
+    ]
     colour = np.array([34, 40, 46], np.float32) * (1 - reflect) + light.horizon.astype(np.float32) * reflect
     colour[lit] = (252, 214, 140)
     colour = colour.repeat(_TILE, 0).repeat(_TILE, 1)
@@ -58,7 +62,9 @@ def facade(rng: np.random.Generator, light: Light, wall: np.ndarray, style: int,
         image[top:] = wall * 0.6
         image[top : top + 6] = rng.permutation(sign)
         for bay in range(bays):
-            image[top + 7 : -2, bay * _TILE + 2 : (bay + 1) * _TILE - 1] = (52, 56, 62) if not light.lamps else (226, 196, 140)
+            image[top + 7 : -2, bay * _TILE + 2 : (bay + 1) * _TILE - 1] = (
+                (52, 56, 62) if not light.lamps else (226, 196, 140)
+            )
             if bay % 3 == 1:
                 image[top + 7 :, bay * _TILE + 8 : bay * _TILE + 14] = wall * 0.35
     image[:2] = wall * 1.2
@@ -66,7 +72,16 @@ def facade(rng: np.random.Generator, light: Light, wall: np.ndarray, style: int,
 
 
 def draw_building(
-    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, side: int, z1: float, z2: float, height: float, label: int, house: bool
+    canvas: Canvas,
+    light: Light,
+    rng: np.random.Generator,
+    x: float,
+    side: int,
+    z1: float,
+    z2: float,
+    height: float,
+    label: int,
+    house: bool,
 ) -> None:
     """Paint a building whose road front stands at X = `x` from depth `z1` to `z2`, on the left (`side` -1) or right (+1)."""
     wall = np.array(WALLS[int(rng.integers(len(WALLS)))], float) * rng.uniform(0.85, 1.1)
@@ -88,7 +103,9 @@ def draw_building(
     surface = canvas.surface(label, normal, (x, 0, 0))
     first, last = (z2, z1) if side > 0 else (z1, z2)
     first, last = max(first, 1.0), max(last, 1.0)
-    canvas.warp(lit, np.array([[x, height, first], [x, height, last], [x, 0, last], [x, 0, first]], float), surface)
+    canvas.warp(
+        lit, np.array([[x, height, first], [x, height, last], [x, 0, last], [x, 0, first]], float), surface
+    )
     if house:
         _roof(canvas, light, rng, x, side, max(z1, 1.0), z2, height, depth, label)
 
@@ -99,11 +116,26 @@ def _roof(canvas, light, rng, x, side, z1, z2, height, depth, label) -> None:
     sketch = Sketch()
     gable = canvas.surface(label, (0, 0, -1.0), (0, 0, z1))
     outer = x + side * depth
-    sketch.polygon(np.array([[x, height, z1], [ridge, height + rise, z1], [outer, height, z1]]), (np.array([190, 176, 156]) * light.shade((0, 0, -1.0))).clip(0, 255), gable)
+    sketch.polygon(
+        np.array([[x, height, z1], [ridge, height + rise, z1], [outer, height, z1]]),
+        (np.array([190, 176, 156]) * light.shade((0, 0, -1.0))).clip(0, 255),
+        gable,
+    )
     normal = np.array([-side * rise, depth / 2, 0.0]) / np.hypot(rise, depth / 2)
     slope = canvas.surface(label, normal, (x, height, 0))
     eave = x - side * 0.35
-    sketch.polygon(np.array([[eave, height - 0.15, z1 - 0.3], [ridge, height + rise, z1 - 0.3], [ridge, height + rise, z2], [eave, height - 0.15, z2]]), (tiles * light.shade(normal)).clip(0, 255), slope)
+    sketch.polygon(
+        np.array(
+            [
+                [eave, height - 0.15, z1 - 0.3],
+                [ridge, height + rise, z1 - 0.3],
+                [ridge, height + rise, z2],
+                [eave, height - 0.15, z2],
+            ]
+        ),
+        (tiles * light.shade(normal)).clip(0, 255),
+        slope,
+    )
     canvas.paint(sketch)
 
 
@@ -122,7 +154,16 @@ def crown(style: int) -> np.ndarray:
             half = 6 + f * side * 0.36
             x = side / 2 + rng.uniform(-1, 1) * half
             tone = int(np.clip(90 + 50 * (1 - f) + rng.normal(0, 22) - (x - side / 2) * 0.35, 30, 230))
-            cv2.ellipse(rgba, (int(x), int(y)), (int(5 + 9 * f), int(4 + 4 * f)), 0, 0, 360, (tone, tone, tone, 255), -1)
+            cv2.ellipse(
+                rgba,
+                (int(x), int(y)),
+                (int(5 + 9 * f), int(4 + 4 * f)),
+                0,
+                0,
+                360,
+                (tone, tone, tone, 255),
+                -1,
+            )
     else:
         lobes = rng.uniform(0.25, 0.75, (7, 2)) * side
         for i in range(420):
@@ -138,17 +179,50 @@ def crown(style: int) -> np.ndarray:
 def _branch(rgba, rng, start, angle, length, width, depth) -> None:
     end = start + length * np.array([np.cos(angle), np.sin(angle)])
     tone = int(rng.uniform(90, 140))
-    cv2.line(rgba, tuple(int(v) for v in start), tuple(int(v) for v in end), (tone, tone, tone, 255), max(1, round(width)))
+    cv2.line(
+        rgba,
+        tuple(int(v) for v in start),
+        tuple(int(v) for v in end),
+        (tone, tone, tone, 255),
+        max(1, round(width)),
+    )
     if depth:
         for _ in range(3 if depth > 2 else 2):
-            _branch(rgba, rng, start + (end - start) * rng.uniform(0.6, 1.0), angle + rng.normal(0, 0.5), length * rng.uniform(0.6, 0.85), width * 0.65, depth - 1)
+            _branch(
+                rgba,
+                rng,
+                start + (end - start) * rng.uniform(0.6, 1.0),
+                angle + rng.normal(0, 0.5),
+                length * rng.uniform(0.6, 0.85),
+                width * 0.65,
+                depth - 1,
+            )
 
 
-def draw_tree(canvas: Canvas, light: Light, rng: np.random.Generator, x: float, z: float, height: float, label: int, season: int) -> None:
+def draw_tree(
+    canvas: Canvas,
+    light: Light,
+    rng: np.random.Generator,
+    x: float,
+    z: float,
+    height: float,
+    label: int,
+    season: int,
+) -> None:
     """Paint a tree that stands at world (x, z); `season` 0 green, 1 autumn, 2 bare."""
     surface = canvas.upright(label, z)
-    style = int(rng.integers(12, 16)) if season == 2 else int(rng.integers(8)) if rng.random() < 0.75 else int(rng.integers(8, 12))
-    greens = ((0.55, 0.78, 0.36), (0.45, 0.7, 0.34), (0.62, 0.76, 0.32)) if season == 0 else ((0.95, 0.66, 0.28), (0.85, 0.5, 0.26), (0.7, 0.7, 0.3))
+    style = (
+        int(rng.integers(12, 16))
+        if season == 2
+        else int(rng.integers(8))
+        if rng.random() < 0.75
+        else int(rng.integers(8, 12))
+    )
+    greens = (
+        ((0.55, 0.78, 0.36), (0.45, 0.7, 0.34), (0.62, 0.76, 0.32))
+        if season == 0
+        else ((0.95, 0.66, 0.28), (0.85, 0.5, 0.26), (0.7, 0.7, 0.3))
+    )
     tint = np.array(greens[int(rng.integers(3))]) if season < 2 else np.array([0.7, 0.62, 0.56])
     if 8 <= style < 12:
         tint = np.array([0.36, 0.55, 0.36])
@@ -165,33 +239,57 @@ def draw_tree(canvas: Canvas, light: Light, rng: np.random.Generator, x: float, 
     canvas.sprite(crown(style), (*uv[0], *uv[1]), surface, tuple(tint))
 
 
-def draw_lamp(canvas: Canvas, light: Light, x: float, z: float, side: int, label: int, height: float = 7.5) -> None:
+def draw_lamp(
+    canvas: Canvas, light: Light, x: float, z: float, side: int, label: int, height: float = 7.5
+) -> None:
     """Paint a street lamp whose arm reaches over the road."""
     surface = canvas.upright(label, z)
     grey = (np.array([112, 114, 116]) * light.shade((0.0, 0.3, -0.7))).clip(0, 255)
-    ends = np.array([[[x, 0, z], [x, height, z]], [[x, height, z], [x - side * 1.6, height + 0.25, z]], [[x - side * 1.3, height + 0.22, z], [x - side * 1.9, height + 0.22, z]]])
+    ends = np.array(
+        [
+            [[x, 0, z], [x, height, z]],
+            [[x, height, z], [x - side * 1.6, height + 0.25, z]],
+            [[x - side * 1.3, height + 0.22, z], [x - side * 1.9, height + 0.22, z]],
+        ]
+    )
     sketch = Sketch()
     head = np.array([255, 238, 190]) if light.lamps else grey * 1.2
-    sketch.capsules(canvas.camera, ends, np.array([[0.1, 0.06], [0.045, 0.045], [0.1, 0.08]]), [grey, grey, head.clip(0, 255)], surface)
+    sketch.capsules(
+        canvas.camera,
+        ends,
+        np.array([[0.1, 0.06], [0.045, 0.045], [0.1, 0.08]]),
+        [grey, grey, head.clip(0, 255)],
+        surface,
+    )
     canvas.paint(sketch)
     if light.lamps:
-        (u, v), = canvas.camera.project(np.array([[x - side * 1.6, height + 0.2, z]]))
+        ((u, v),) = canvas.camera.project(np.array([[x - side * 1.6, height + 0.2, z]]))
         canvas.glow(u, v, max(3.0, 1.4 * canvas.camera.pixels_per_metre(z)), (150, 122, 76))
 
 
-def draw_sign(canvas: Canvas, light: Light, rng: np.random.Generator, x: float, z: float, labels: tuple[int, int]) -> None:
+def draw_sign(
+    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, z: float, labels: tuple[int, int]
+) -> None:
     """Paint a road sign on a pole, or a traffic light; `labels` are those of pole and sign."""
     surface, board = canvas.upright(labels[0], z), canvas.upright(labels[1], z)
     tone = light.shade((0.0, 0.2, -0.9))
     sketch = Sketch()
     height = rng.uniform(2.4, 3.2)
     ends = np.array([[[x, 0, z], [x, height, z]]])
-    sketch.capsules(canvas.camera, ends, np.array([[0.05, 0.05]]), [(np.array([128, 130, 132]) * tone).clip(0, 255)], surface)
+    sketch.capsules(
+        canvas.camera,
+        ends,
+        np.array([[0.05, 0.05]]),
+        [(np.array([128, 130, 132]) * tone).clip(0, 255)],
+        surface,
+    )
     kind = int(rng.integers(4))
     turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 
     def disc(radius, y, colour, corners=turn, number=0):
-        points = np.stack([x + radius * np.sin(corners), y + radius * np.cos(corners), np.full(len(corners), z)], 1)
+        points = np.stack(
+            [x + radius * np.sin(corners), y + radius * np.cos(corners), np.full(len(corners), z)], 1
+        )
         sketch.polygon(points, (np.asarray(colour, float) * tone).clip(0, 255), number)
 
     if kind == 0:
@@ -203,7 +301,14 @@ def draw_sign(canvas: Canvas, light: Light, rng: np.random.Generator, x: float, 
     elif kind == 2:
         disc(0.4, height, (34, 84, 170), number=board)
     else:
-        body = np.array([[x - 0.17, height - 0.5, z], [x - 0.17, height + 0.5, z], [x + 0.17, height + 0.5, z], [x + 0.17, height - 0.5, z]])
+        body = np.array(
+            [
+                [x - 0.17, height - 0.5, z],
+                [x - 0.17, height + 0.5, z],
+                [x + 0.17, height + 0.5, z],
+                [x + 0.17, height - 0.5, z],
+            ]
+        )
         sketch.polygon(body, (np.array([30, 32, 32]) * tone).clip(0, 255), board)
         on = int(rng.integers(3))
         for i, colour in enumerate(((255, 50, 40), (255, 190, 40), (60, 240, 120))):

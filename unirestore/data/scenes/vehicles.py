@@ -55,7 +55,9 @@ class VehicleModel:
     height: float = field(default=0.0)
 
 
-def _model(name: str, kind: str, bodies: tuple[Body, ...], wheels: tuple[float, ...], radius: float, **more) -> VehicleModel:
+def _model(
+    name: str, kind: str, bodies: tuple[Body, ...], wheels: tuple[float, ...], radius: float, **more
+) -> VehicleModel:
     points = np.concatenate([np.array(body.profile) for body in bodies])
     length, height = float(np.ptp(points[:, 0])), float(points[:, 1].max())
     return VehicleModel(name, kind, bodies, wheels, radius, length=length, height=height, **more)
@@ -88,7 +90,10 @@ VAN = _model("car", "van", (Body(
 def _row(first: float, last: float, count: int, low: float, high: float) -> tuple:
     edges = np.linspace(first, last, count + 1)
     gap = 0.05
-    return tuple(((a - gap, low), (a - gap, high), (b + gap, high), (b + gap, low)) for a, b in zip(edges[:-1], edges[1:]))
+    return tuple(
+        ((a - gap, low), (a - gap, high), (b + gap, high), (b + gap, low))
+        for a, b in zip(edges[:-1], edges[1:])
+    )
 
 
 BUS = _model("bus", "bus", (Body(
@@ -118,18 +123,42 @@ MODELS = {"car": (SEDAN, HATCH, SUV, VAN), "bus": (BUS, COACH), "truck": (BOX_TR
 
 
 def draw_vehicle(
-    canvas: Canvas, light: Light, rng: np.random.Generator, model: VehicleModel, x: float, z: float, yaw: float, label: int
+    canvas: Canvas,
+    light: Light,
+    rng: np.random.Generator,
+    model: VehicleModel,
+    x: float,
+    z: float,
+    yaw: float,
+    label: int,
 ) -> tuple | None:
     """Paint a vehicle that stands at world (x, z); gives the pixel box of all of it, also outside the picture."""
     paint = np.array(PAINTS[int(rng.integers(len(PAINTS)))], float)
     if model.name == "bus":
-        paint = np.array([(200, 40, 36), (226, 160, 40), (236, 236, 232), (44, 92, 168), (52, 128, 92)][int(rng.integers(5))], float)
-    load = np.array([(226, 226, 222), (200, 196, 186), (64, 92, 140), (150, 60, 48), (96, 108, 92), (182, 140, 60)][int(rng.integers(6))], float)
-    painter = _Painter(canvas, light, x, z, yaw, label, small=canvas.camera.pixels_per_metre(z) * model.length < 26)
+        paint = np.array(
+            [(200, 40, 36), (226, 160, 40), (236, 236, 232), (44, 92, 168), (52, 128, 92)][
+                int(rng.integers(5))
+            ],
+            float,
+        )
+    load = np.array(
+        [(226, 226, 222), (200, 196, 186), (64, 92, 140), (150, 60, 48), (96, 108, 92), (182, 140, 60)][
+            int(rng.integers(6))
+        ],
+        float,
+    )
+    painter = _Painter(
+        canvas, light, x, z, yaw, label, small=canvas.camera.pixels_per_metre(z) * model.length < 26
+    )
     painter.under(model)
     parts = sorted(model.bodies, key=lambda body: -painter.distance(np.mean([p[0] for p in body.profile])))
     for body in parts:
-        painter.body(body, load if body.bulk else paint * rng.uniform(0.92, 1.08), model, lit=light.lamps or rng.random() < 0.12)
+        painter.body(
+            body,
+            load if body.bulk else paint * rng.uniform(0.92, 1.08),
+            model,
+            lit=light.lamps or rng.random() < 0.12,
+        )
     painter.wheels(model, rng)
     return canvas.paint(painter.sketch)
 
@@ -137,7 +166,9 @@ def draw_vehicle(
 class _Painter:
     """Turns local shapes of one vehicle into polygons of one sketch."""
 
-    def __init__(self, canvas: Canvas, light: Light, x: float, z: float, yaw: float, label: int, small: bool) -> None:
+    def __init__(
+        self, canvas: Canvas, light: Light, x: float, z: float, yaw: float, label: int, small: bool
+    ) -> None:
         self.light, self.small, self.label, self.canvas = light, small, label, canvas
         self.sketch = Sketch()
         self.forward = np.array([np.sin(yaw), 0.0, np.cos(yaw)])
@@ -170,20 +201,46 @@ class _Painter:
         """The dark space below the body with the tyres at both ends."""
         s, w = model.length / 2 - 0.35, model.bodies[-1].width / 2 - 0.12
         dark = self.colour((16, 16, 18), self.up)
-        mid = 0.5 * (model.bodies[0].profile[0][0] + model.bodies[0].profile[-1][0]) if len(model.bodies) == 1 else (model.wheels[0] + model.wheels[-1]) / 2
+        mid = (
+            0.5 * (model.bodies[0].profile[0][0] + model.bodies[0].profile[-1][0])
+            if len(model.bodies) == 1
+            else (model.wheels[0] + model.wheels[-1]) / 2
+        )
         top = model.bodies[-1].profile[0][1] + 0.12
         low = 0.14 * top / 0.36
         for sign in (1, -1):
-            self.add([(mid + s, low, sign * w), (mid + s, top, sign * w), (mid - s, top, sign * w), (mid - s, low, sign * w)], dark, self.default)
+            self.add(
+                [
+                    (mid + s, low, sign * w),
+                    (mid + s, top, sign * w),
+                    (mid - s, top, sign * w),
+                    (mid - s, low, sign * w),
+                ],
+                dark,
+                self.default,
+            )
         for end in (1, -1):
-            self.add([(mid + end * s, low, w), (mid + end * s, top, w), (mid + end * s, top, -w), (mid + end * s, low, -w)], dark, self.default)
+            self.add(
+                [
+                    (mid + end * s, low, w),
+                    (mid + end * s, top, w),
+                    (mid + end * s, top, -w),
+                    (mid + end * s, low, -w),
+                ],
+                dark,
+                self.default,
+            )
         tyre = self.colour(_TYRE, self.up)
         for wheel in model.wheels:
             for end in (model.radius * 0.9, -model.radius * 0.9):
                 for t in (w, -w):
                     inner = t - np.sign(t) * 0.22 * (1 + (model.radius > 0.42))
                     at = wheel + end * 0.6
-                    self.add([(at, 0.0, t), (at, model.radius, t), (at, model.radius, inner), (at, 0.0, inner)], tyre, self.default)
+                    self.add(
+                        [(at, 0.0, t), (at, model.radius, t), (at, model.radius, inner), (at, 0.0, inner)],
+                        tyre,
+                        self.default,
+                    )
 
     def body(self, body: Body, paint: np.ndarray, model: VehicleModel, lit: bool) -> None:
         profile = np.array(body.profile)
@@ -196,12 +253,18 @@ class _Painter:
             world_normal = normal[0] * self.forward + normal[1] * self.up
             middle = self.world([((s1 + s2) / 2, (y1 + y2) / 2, 0.0)])[0]
             if self.faces(world_normal, middle):
-                edges.append((float(np.linalg.norm(middle - self.eye)), i, role, world_normal, middle, normal))
+                edges.append(
+                    (float(np.linalg.norm(middle - self.eye)), i, role, world_normal, middle, normal)
+                )
         for _, i, role, normal, middle, local in sorted(edges, key=lambda e: -e[0]):
             surface = self.canvas.surface(label, normal, middle)
             (s1, y1), (s2, y2), h1, h2 = profile[i], profile[i + 1], half[i], half[i + 1]
             shine = 0.22 * max(0.0, local[1])
-            self.add([(s1, y1, h1), (s2, y2, h2), (s2, y2, -h2), (s1, y1, -h1)], self.colour(paint, normal, shine), surface)
+            self.add(
+                [(s1, y1, h1), (s2, y2, h2), (s2, y2, -h2), (s1, y1, -h1)],
+                self.colour(paint, normal, shine),
+                surface,
+            )
             if role == "g":
                 self.glass(s1, y1, h1, s2, y2, h2, normal)
         end = {e[1] for e in edges}
@@ -224,7 +287,10 @@ class _Painter:
         self.add([a, b, (b[0], b[1], -b[2]), (a[0], a[1], -a[2])], self.colour(_GLASS, normal, bright * 0.5))
         if not self.small:  # the sky in the upper part
             c, d = at(low + 0.55 * (high - low), 0.1), at(high if y2 > y1 else low, 0.1)
-            self.add([c, d, (d[0], d[1], d[2] - 0.5 * h1), (c[0], c[1], -c[2])], self.colour(_GLASS, normal, bright))
+            self.add(
+                [c, d, (d[0], d[1], d[2] - 0.5 * h1), (c[0], c[1], -c[2])],
+                self.colour(_GLASS, normal, bright),
+            )
 
     def front(self, body: Body, profile: np.ndarray, model: VehicleModel, lit: bool) -> None:
         if body.bulk:
@@ -234,41 +300,95 @@ class _Painter:
         low, high = model.lamps
         lamp = np.array((255, 246, 214)) if lit else self.colour((214, 220, 226), self.forward, 0.2)
         for sign in (1, -1):
-            self.add([(s, low, sign * 0.6 * w), (s, high - 0.02, sign * 0.56 * w), (s - 0.06, high, sign * 0.95 * w), (s - 0.04, low + 0.04, sign * 0.95 * w)], lamp)
+            self.add(
+                [
+                    (s, low, sign * 0.6 * w),
+                    (s, high - 0.02, sign * 0.56 * w),
+                    (s - 0.06, high, sign * 0.95 * w),
+                    (s - 0.04, low + 0.04, sign * 0.95 * w),
+                ],
+                lamp,
+            )
         dark = self.colour((26, 27, 30), self.forward)
-        self.add([(s, low + 0.02, 0.5 * w), (s, high - 0.03, 0.5 * w), (s, high - 0.03, -0.5 * w), (s, low + 0.02, -0.5 * w)], dark)
+        self.add(
+            [
+                (s, low + 0.02, 0.5 * w),
+                (s, high - 0.03, 0.5 * w),
+                (s, high - 0.03, -0.5 * w),
+                (s, low + 0.02, -0.5 * w),
+            ],
+            dark,
+        )
         if not self.small:
             base = profile[0][1]
-            self.add([(s, base + 0.08, 0.7 * w), (s, low - 0.12, 0.66 * w), (s, low - 0.12, -0.66 * w), (s, base + 0.08, -0.7 * w)], dark)
+            self.add(
+                [
+                    (s, base + 0.08, 0.7 * w),
+                    (s, low - 0.12, 0.66 * w),
+                    (s, low - 0.12, -0.66 * w),
+                    (s, base + 0.08, -0.7 * w),
+                ],
+                dark,
+            )
             self.plate(s + 0.01, low - 0.16, (236, 236, 230))
 
     def rear(self, body: Body, profile: np.ndarray, model: VehicleModel, lit: bool) -> None:
         s = float(profile[-2][0]) - 0.01
         w = body.width / 2
-        low, high = (model.lamps[0] + 0.1, model.lamps[1] + 0.14) if model.name == "car" else (profile[-1][1] + 0.1, profile[-1][1] + 0.32)
+        low, high = (
+            (model.lamps[0] + 0.1, model.lamps[1] + 0.14)
+            if model.name == "car"
+            else (profile[-1][1] + 0.1, profile[-1][1] + 0.32)
+        )
         if len(model.bodies) > 1 and not body.bulk:
             return
         red = np.array((255, 64, 48)) if lit else self.colour((176, 20, 24), -self.forward, 0.06)
         for sign in (1, -1):
-            self.add([(s, low, sign * 0.64 * w), (s, high, sign * 0.66 * w), (s, high, sign * 0.96 * w), (s, low, sign * 0.96 * w)], red)
+            self.add(
+                [
+                    (s, low, sign * 0.64 * w),
+                    (s, high, sign * 0.66 * w),
+                    (s, high, sign * 0.96 * w),
+                    (s, low, sign * 0.96 * w),
+                ],
+                red,
+            )
         if body.bulk and not self.small:
             seam = self.colour((70, 70, 72), -self.forward)
-            self.add([(s, low + 0.3, 0.03), (s, profile[-2][1] - 0.1, 0.03), (s, profile[-2][1] - 0.1, -0.03), (s, low + 0.3, -0.03)], seam)
+            self.add(
+                [
+                    (s, low + 0.3, 0.03),
+                    (s, profile[-2][1] - 0.1, 0.03),
+                    (s, profile[-2][1] - 0.1, -0.03),
+                    (s, low + 0.3, -0.03),
+                ],
+                seam,
+            )
         elif not self.small:
-            self.add([(s, 0.3, 0.9 * w), (s, 0.42, 0.9 * w), (s, 0.42, -0.9 * w), (s, 0.3, -0.9 * w)], self.colour((40, 41, 44), -self.forward))
+            self.add(
+                [(s, 0.3, 0.9 * w), (s, 0.42, 0.9 * w), (s, 0.42, -0.9 * w), (s, 0.3, -0.9 * w)],
+                self.colour((40, 41, 44), -self.forward),
+            )
         if not self.small:
             self.plate(s - 0.01, low - 0.06, (232, 206, 84) if self.side > 0 else (236, 236, 230))
 
     def plate(self, s: float, y: float, colour) -> None:
-        self.add([(s, y - 0.06, 0.26), (s, y + 0.06, 0.26), (s, y + 0.06, -0.26), (s, y - 0.06, -0.26)], self.colour(colour, self.forward * np.sign(s)))
+        self.add(
+            [(s, y - 0.06, 0.26), (s, y + 0.06, 0.26), (s, y + 0.06, -0.26), (s, y - 0.06, -0.26)],
+            self.colour(colour, self.forward * np.sign(s)),
+        )
 
-    def flank(self, body: Body, profile: np.ndarray, half: np.ndarray, paint: np.ndarray, model: VehicleModel) -> None:
+    def flank(
+        self, body: Body, profile: np.ndarray, half: np.ndarray, paint: np.ndarray, model: VehicleModel
+    ) -> None:
         k = self.side
         normal = self.left * k
         if not self.faces(normal, self.centre + normal * body.width / 2):
             return
         surface = self.canvas.surface(self.label, normal, self.centre + normal * body.width / 2)
-        self.add([(s, y, k * h) for (s, y), h in zip(profile, half)], self.colour(paint, normal, 0.05), surface)
+        self.add(
+            [(s, y, k * h) for (s, y), h in zip(profile, half)], self.colour(paint, normal, 0.05), surface
+        )
         bottom, w = profile[0][1], k * body.width / 2
         s1, s2 = float(profile[:, 0].max()) - 0.1, float(profile[:, 0].min()) + 0.1
         belt = min(body.belt, profile[:, 1].max())
@@ -276,31 +396,70 @@ class _Painter:
         lower = self.colour(paint * 0.72, normal)
         mid = bottom + 0.42 * (belt - bottom)
         if not body.bulk:
-            self.add([(s1, belt - 0.2, w), (s1 - 0.1, belt - 0.08, w), (s2 + 0.1, belt - 0.06, w), (s2, belt - 0.2, w)], shoulder)
+            self.add(
+                [
+                    (s1, belt - 0.2, w),
+                    (s1 - 0.1, belt - 0.08, w),
+                    (s2 + 0.1, belt - 0.06, w),
+                    (s2, belt - 0.2, w),
+                ],
+                shoulder,
+            )
             self.add([(s1, bottom, w), (s1, mid, w), (s2, mid, w), (s2, bottom, w)], lower)
         elif not self.small:
             rail = self.colour(paint * 0.7, normal)
             top = profile[1][1]
             for y in (bottom, top - 0.12):
-                self.add([(s1 + 0.1, y, w), (s1 + 0.1, y + 0.12, w), (s2 - 0.1, y + 0.12, w), (s2 - 0.1, y, w)], rail)
+                self.add(
+                    [(s1 + 0.1, y, w), (s1 + 0.1, y + 0.12, w), (s2 - 0.1, y + 0.12, w), (s2 - 0.1, y, w)],
+                    rail,
+                )
         pane = self.colour(_GLASS, normal, 0.14)
         streak = self.colour(_GLASS, normal, 0.34)
         span = max(profile[:, 1].max() - body.belt, 1e-3)
         for window in body.windows:
-            corners = [(s, y, k * (body.width / 2 - body.lean * np.clip((y - body.belt) / span, 0, 1))) for s, y in window]
+            corners = [
+                (s, y, k * (body.width / 2 - body.lean * np.clip((y - body.belt) / span, 0, 1)))
+                for s, y in window
+            ]
             self.add(corners, pane)
             if not self.small:
                 low, high = (np.array(c) for c in (corners[0], corners[1]))
                 next_low, next_high = np.array(corners[3]), np.array(corners[2])
-                self.add([high, 0.6 * high + 0.4 * next_high, 0.55 * high + 0.2 * next_high + 0.25 * next_low, 0.45 * low + 0.55 * high], streak)
+                self.add(
+                    [
+                        high,
+                        0.6 * high + 0.4 * next_high,
+                        0.55 * high + 0.2 * next_high + 0.25 * next_low,
+                        0.45 * low + 0.55 * high,
+                    ],
+                    streak,
+                )
         if not self.small and not body.bulk:
             seam = self.colour(paint * 0.55, normal)
             for door in model.doors:
-                self.add([(door, bottom + 0.05, w), (door, belt, w), (door - 0.03, belt, w), (door - 0.03, bottom + 0.05, w)], seam)
+                self.add(
+                    [
+                        (door, bottom + 0.05, w),
+                        (door, belt, w),
+                        (door - 0.03, belt, w),
+                        (door - 0.03, bottom + 0.05, w),
+                    ],
+                    seam,
+                )
             if model.name == "car":
                 s = float(body.windows[0][0][0])
                 y = body.belt
-                self.add([(s, y, w * 1.02), (s, y + 0.14, w * 1.14), (s - 0.2, y + 0.14, w * 1.14), (s - 0.2, y, w * 1.02)], self.colour(paint * 0.6, normal), surface)
+                self.add(
+                    [
+                        (s, y, w * 1.02),
+                        (s, y + 0.14, w * 1.14),
+                        (s - 0.2, y + 0.14, w * 1.14),
+                        (s - 0.2, y, w * 1.02),
+                    ],
+                    self.colour(paint * 0.6, normal),
+                    surface,
+                )
 
     def wheels(self, model: VehicleModel, rng: np.random.Generator) -> None:
         k, r = self.side, model.radius
@@ -319,12 +478,21 @@ class _Painter:
                     c, d = np.cos(angle), np.sin(angle)
                     n = 0.07 * r
                     self.add(
-                        [(s - n * d, r + n * c, w), (s + 0.6 * r * c - n * d, r + 0.6 * r * d + n * c, w), (s + 0.6 * r * c + n * d, r + 0.6 * r * d - n * c, w), (s + n * d, r - n * c, w)],
+                        [
+                            (s - n * d, r + n * c, w),
+                            (s + 0.6 * r * c - n * d, r + 0.6 * r * d + n * c, w),
+                            (s + 0.6 * r * c + n * d, r + 0.6 * r * d - n * c, w),
+                            (s + n * d, r - n * c, w),
+                        ],
                         self.colour((168, 170, 174), normal),
                     )
 
-    def disc(self, s: float, y: float, radius: float, t: float, colour, surface: int = 0, half: bool = False) -> None:
-        ring = np.stack([s + radius * np.cos(_CIRCLE), y + radius * np.sin(_CIRCLE), np.full(len(_CIRCLE), t)], 1)
+    def disc(
+        self, s: float, y: float, radius: float, t: float, colour, surface: int = 0, half: bool = False
+    ) -> None:
+        ring = np.stack(
+            [s + radius * np.cos(_CIRCLE), y + radius * np.sin(_CIRCLE), np.full(len(_CIRCLE), t)], 1
+        )
         if half:
             ring = ring[ring[:, 1] >= y - 0.25 * radius]
         self.add(ring, colour, surface)

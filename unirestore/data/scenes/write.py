@@ -16,8 +16,18 @@ from unirestore.data.scenes.render import SCENE_CLASSES, SCENE_LABELS, render_sc
 RECIPE = 1  # goes up when the pictures change, so that a cached folder is made again
 
 
-def write_scenes(folder: str | Path, count: int, seed: int = 0, size: int = 256, *, suffix: str = ".png") -> Path:
+def write_scenes(
+    folder: str | Path,
+    count: int,
+    seed: int = 0,
+    size: int = 256,
+    *,
+    suffix: str = ".png",
+    at_least: bool = False,
+) -> Path:
     """Write the scenes of seeds `seed .. seed + count - 1` and give the folder; a folder that holds just these is left as it is.
+
+    With `at_least` a folder that holds these and further ones is left as it is, too.
 
     Layout: `images/000000.png`, `annotations.json` (COCO), `depth/000000.png` (16-bit centimetres, 65535 for the sky and from 655 m on),
     `labels/000000.png` (indices into `SCENE_LABELS`). It is written beside its place and renamed, so it is either whole or absent.
@@ -31,13 +41,24 @@ def write_scenes(folder: str | Path, count: int, seed: int = 0, size: int = 256,
         raise ValueError(f"count must be at least 1, got {count}")
     if suffix not in (".png", ".jpg"):
         raise ValueError(f"suffix must be .png or .jpg, got {suffix!r}")
-    info = dict(description="procedural street scenes", recipe=RECIPE, seed=int(seed), count=int(count), size=int(size), suffix=suffix)
+    info = dict(
+        description="procedural street scenes",
+        recipe=RECIPE,
+        seed=int(seed),
+        count=int(count),
+        size=int(size),
+        suffix=suffix,
+    )
     if folder.exists():
         old = _info(folder)
-        if old == info:
+        if old == info or (
+            at_least and old is not None and old == {**info, "count": max(old.get("count", 0), info["count"])}
+        ):
             return folder
         if old is None and any(folder.iterdir()):
-            raise FileExistsError(f"{folder}: exists and holds something else; give another folder or remove it")
+            raise FileExistsError(
+                f"{folder}: exists and holds something else; give another folder or remove it"
+            )
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -73,11 +94,20 @@ def _fill(folder: Path, info: dict) -> None:
         Image.fromarray(scene.image).save(folder / "images" / (name + info["suffix"]), **options)
         write_depth(folder / "depth" / f"{name}.png", scene.depth)
         Image.fromarray(scene.label_map).save(folder / "labels" / f"{name}.png", compress_level=1)
-        images.append(dict(id=i + 1, file_name=name + info["suffix"], width=info["size"], height=info["size"]))
+        images.append(
+            dict(id=i + 1, file_name=name + info["suffix"], width=info["size"], height=info["size"])
+        )
         for box, label in zip(scene.boxes.tolist(), scene.labels.tolist()):
             x1, y1, x2, y2 = box
             annotations.append(
-                dict(id=len(annotations) + 1, image_id=i + 1, category_id=label + 1, bbox=[x1, y1, x2 - x1, y2 - y1], area=(x2 - x1) * (y2 - y1), iscrowd=0)
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=i + 1,
+                    category_id=label + 1,
+                    bbox=[x1, y1, x2 - x1, y2 - y1],
+                    area=(x2 - x1) * (y2 - y1),
+                    iscrowd=0,
+                )
             )
     content = dict(
         info=info,
