@@ -4,8 +4,8 @@ Structure: the `AutoencoderKL` of Stable Diffusion (Rombach et al., arXiv 2112.1
 blocks (Apache-2.0), with diffusers' names, so that SD weights load by key. The taps follow UniRestore
 (arXiv 2501.13134, section 3.1): after down blocks 0, 1, 2 and before up blocks 0, 1, 2, that is at H/2, H/4, H/8.
 What differs: the forward loops are ours and take the repair and the adaptation as arguments; `patch_size=2`, our
-addition for small CPU models, works on pixel-unshuffled pictures and leaves the first down-sampling (and the last
-up-sampling) out, so that the taps and the latent stay at the same strides.
+addition for small CPU models, enters by a strided convolution, leaves by a pixel-shuffle and leaves the first
+down-sampling (and the last up-sampling) out, so that the taps and the latent stay at the same strides.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,8 +45,8 @@ class Encoder(nn.Module):
         patch_size: int,
     ) -> None:
         super().__init__()
-        self.patch_size = patch_size
-        self.conv_in = nn.Conv2d(3 * patch_size**2, channels[0], 3, padding=1)
+        kernel = 3 if patch_size == 1 else 2 * patch_size  # a strided convolution: a patch and its margin at once
+        self.conv_in = nn.Conv2d(3, channels[0], kernel, stride=patch_size, padding=max(patch_size // 2, 1))
         downsample = (patch_size == 1, True, True, False)
         self.down_blocks = nn.ModuleList(
             DownEncoderBlock2D(
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """`repair[k]` (if given) replaces the output of down block k, k = 0, 1, 2. `detach_latent` cuts the
         gradient just before the last down block, so that no loss on the latent reaches the repair."""
-        x = self.conv_in(F.pixel_unshuffle(x, self.patch_size))  # (B, C0, H/p, W/p)
+        x = self.conv_in(x)  # (B, C0, H/p, W/p)
         skips = []
         for level, block in enumerate(self.down_blocks):
             if level == TAPS and detach_latent:

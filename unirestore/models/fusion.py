@@ -25,8 +25,9 @@ class CandidateFusion(nn.Module):
     """Candidates `(B, N, 3, H, W)` in about [0, 1] and decoder features -> `(B, 3, H, W)`, not clamped.
 
     Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened c' (0: no FiLM);
-    `weights`, one positive starting weight per candidate (normalised here); `channels` of the head at stride
-    `patch_size` and `blocks` NAFBlocks of twice that width at half that resolution; `groups` of the GroupNorm.
+    `weights`, one positive starting weight per candidate (normalised here); `channels` of the head at
+    stride `patch_size`, `low_channels` and `blocks` of the NAFBlocks at half that resolution; `groups` of the
+    GroupNorm over the decoder features.
     """
 
     def __init__(
@@ -35,7 +36,8 @@ class CandidateFusion(nn.Module):
         feature_channels: int,
         prompt_channels: int,
         weights: Sequence[float],
-        channels: int = 32,
+        channels: int = 16,
+        low_channels: int = 48,
         blocks: int = 2,
         groups: int = 8,
         patch_size: int = 2,
@@ -46,43 +48,54 @@ class CandidateFusion(nn.Module):
         self.candidates = len(weights)
         self.patch_size = patch_size
         self.norm = nn.GroupNorm(groups, feature_channels)
-        self.conv_in = nn.Conv2d(feature_channels + 3 * self.candidates * patch_size**2, channels, 3, padding=1)
-        self.reduce = nn.Conv2d(channels, 2 * channels, 2, stride=2)
-        self.blocks = nn.Sequential(*(NAFBlock(2 * channels) for _ in range(blocks)))
-        self.expand = nn.Conv2d(2 * channels, 4 * channels, 1)
-        self.conv_out = nn.Conv2d(channels, (self.candidates + 6) * patch_size**2, 3, padding=1)
-        self.film = nn.Linear(prompt_channels, 6 * channels) if prompt_channels else None
+        self.feature_in = nn.Conv2d(feature_channels, channels, 3, padding=1)
+        kernel = 3 if patch_size == 1 else 2 * patch_size  # a strided convolution: a patch and its margin at once
+        self.candidates_in = nn.Conv2d(
+            3 * self.candidates, channels, kernel, stride=patch_size, padding=max(patch_size // 2, 1), bias=False
+        )
+        self.reduce = nn.Conv2d(channels, low_channels, 2, stride=2)
+        self.blocks = nn.Sequential(*(NAFBlock(low_channels) for _ in range(blocks)))
+        self.expand = nn.Conv2d(low_channels, 4 * channels, 1)
+        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
+        # A transposed convolution without overlap: a 1x1 convolution and a pixel-shuffle in one.
+        self.conv_out = nn.ConvTranspose2d(channels, self.candidates + 6, patch_size, stride=patch_size)
+        self.film = nn.Linear(prompt_channels, 2 * (low_channels + channels)) if prompt_channels else None
         if self.film is not None:
             nn.init.zeros_(self.film.weight)
             nn.init.zeros_(self.film.bias)
-        # Untrained: the fixed mix, whatever the features. Channel order of a pixel-shuffle: value, then sub-pixel.
-        start = torch.tensor([*weights, *[1.0] * 6]).log()  # log 1 = 0 for gain and bias
-        start[: self.candidates] -= start[: self.candidates].exp().sum().log()
+        # Untrained: the fixed mix whatever the features, gain and bias zero.
         nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
         with torch.no_grad():
-            self.conv_out.bias.copy_(start.repeat_interleave(patch_size**2))
+            mix = torch.tensor([float(weight) for weight in weights])
+            self.conv_out.bias[: self.candidates] = (mix / mix.sum()).log().to(self.conv_out.bias.device)
 
     def forward(
         self, features: torch.Tensor, candidates: torch.Tensor, prompt: torch.Tensor | None
     ) -> torch.Tensor:
         """`features` `(B, C, H/p, W/p)`, `candidates` `(B, N, 3, H, W)`, `prompt` `(B, T, D)` or None."""
-        stack = F.pixel_unshuffle(2 * candidates.flatten(1, 2) - 1, self.patch_size)  # (B, 3 N p p, H/p, W/p)
-        x = self.conv_in(torch.cat((self.norm(features), stack), dim=1))
-        film = self._film(prompt, x.shape[1])
-        low = self.reduce(F.gelu(x))  # (B, 2C, H/2p, W/2p)
+        seen = 2 * candidates.flatten(1, 2) - 1  # (B, 3N, H, W)
+        seen = seen.contiguous(memory_format=torch.channels_last)
+        x = self.feature_in(self.norm(features)) + self.candidates_in(seen)  # (B, C, H/p, W/p)
+        film = self._film(prompt)
+        low = self.reduce(F.gelu(x))  # (B, low, H/2p, W/2p)
         if film is not None:
             low = low * (1 + film[0]) + film[1]
         x = x + F.pixel_shuffle(self.expand(self.blocks(low)), 2)
         if film is not None:
             x = x * (1 + film[2]) + film[3]
-        out = F.pixel_shuffle(self.conv_out(F.gelu(x)), self.patch_size)  # (B, N + 6, H, W)
+        out = self.conv_out(F.gelu(self.mix(x)))  # (B, N + 6, H, W)
         logits, gain, bias = out.split((self.candidates, 3, 3), dim=1)
-        mix = (logits.softmax(1)[:, :, None] * candidates).sum(1)  # (B, 3, H, W)
-        return (1 + gain) * mix + bias
+        weights = logits.contiguous().softmax(1)  # softmax over planes is the fast layout on a CPU
+        image = weights[:, :1] * candidates[:, 0]
+        for k in range(1, self.candidates):
+            image = torch.addcmul(image, weights[:, k : k + 1], candidates[:, k])
+        return torch.addcmul(image + bias, gain, image)
 
-    def _film(self, prompt: torch.Tensor | None, channels: int) -> tuple[torch.Tensor, ...] | None:
+    def _film(self, prompt: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:
         """Scale and shift of the reduced features, then of the full ones."""
         if self.film is None or prompt is None:
             return None
         values = self.film(prompt.flatten(1))[..., None, None]
-        return values.split((2 * channels, 2 * channels, channels, channels), dim=1)
+        low, full = self.reduce.out_channels, self.reduce.in_channels
+        return values.split((low, low, full, full), dim=1)

@@ -39,8 +39,9 @@ PRESETS: dict[str, dict] = {
         "tasks": ("ir", "cls", "seg", "det"),
     },
     "tiny": {
-        "block_out_channels": (16, 32, 64, 64),
+        "block_out_channels": (16, 16, 32, 64),
         "layers_per_block": 1,
+        "decoder_layers_per_block": 1,
         "norm_num_groups": 8,
         "vae_attention": False,
         "patch_size": 2,
@@ -66,7 +67,8 @@ PRESETS: dict[str, dict] = {
         "tasks": ("ir", "det"),
         "candidates": ("dcp", "clahe"),
         "candidate_weights": (0.3, 0.45, 0.25),
-        "fusion_channels": 32,
+        "fusion_channels": 16,
+        "fusion_low_channels": 48,
         "fusion_blocks": 2,
     },
 }

@@ -34,9 +34,9 @@ class SkipGate(nn.Module):
 
 
 def instance_norm(x: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
-    """InstanceNorm without parameters that also takes a single pixel (which then becomes 0)."""
-    variance, mean = torch.var_mean(x, dim=(2, 3), keepdim=True, correction=0)
-    return (x - mean) * torch.rsqrt(variance + eps)
+    """InstanceNorm without parameters. As a group norm it is ten times faster on a CPU in channels-last layout,
+    and called like this it also takes a single pixel (which then becomes 0)."""
+    return torch.group_norm(x, x.shape[1], eps=eps)
 
 
 class TaskFeatureAdapter(nn.Module):

@@ -68,7 +68,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         tasks, prompt_length: one learnt prompt `(prompt_length, D)` per task.
         candidates: names in `unirestore.classical.CANDIDATES`; with any, the output head is `CandidateFusion`.
         candidate_weights: starting weights of the photo and of each candidate; default equal.
-        fusion_channels, fusion_blocks: size of that head.
+        fusion_channels, fusion_low_channels, fusion_blocks: size of that head.
 
     Raises ValueError for a prior, task or combination that does not exist.
     """
@@ -98,7 +98,8 @@ class UniRestore(ModelMixin, ConfigMixin):
         prompt_length: int = 1,
         candidates: Sequence[str] = (),
         candidate_weights: Sequence[float] | None = None,
-        fusion_channels: int = 32,
+        fusion_channels: int = 16,
+        fusion_low_channels: int = 48,
         fusion_blocks: int = 2,
     ) -> None:
         super().__init__()
@@ -147,6 +148,7 @@ class UniRestore(ModelMixin, ConfigMixin):
                 prompt_channels=prompt_length * skip_channels[0] if tfa else 0,
                 weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # the decoder's picture comes last
                 channels=fusion_channels,
+                low_channels=fusion_low_channels,
                 blocks=fusion_blocks,
                 groups=norm_num_groups,
                 patch_size=patch_size,
