@@ -10,7 +10,7 @@ from unirestore.degradations import depth
 def test_ground_plane_falls_towards_the_camera_and_is_seeded():
     one = depth.ground_plane((120, 160), 4)
     assert one.shape == (120, 160) and one.dtype == np.float32
-    assert 0.5 <= one.min() and one.max() <= depth.FAR
+    assert one.min() >= 0.5 and one.max() <= depth.FAR
     assert np.array_equal(one, depth.ground_plane((120, 160), 4))
     assert not np.array_equal(one, depth.ground_plane((120, 160), 5))
     mean = np.mean([depth.ground_plane((120, 160), s) for s in range(8)], axis=0)
@@ -92,6 +92,21 @@ def test_follow_edges_moves_a_guessed_edge_to_the_picture():
     assert flat == pytest.approx(30.0, rel=1e-3)
 
 
+def test_guess_keeps_things_close_unless_they_look_like_sky():
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0.1, 0.9, (90, 90, 3)).astype(np.float32)
+    image[:40, :45] = (0.7, 0.8, 0.9)
+    for seed in range(5):
+        out = depth.guess(image, seed)
+        assert (
+            out.shape == (90, 90) and out.dtype == np.float32 and 0.5 <= out.min() <= out.max() <= depth.FAR
+        )
+        assert np.array_equal(out, depth.guess(image, seed))
+        assert np.median(out[:10, 60:]) < 350, "texture in the upper half is no sky"
+    sky = depth.sky_likeness(image)
+    assert sky[5:30, 5:35].min() > 0.9 and sky[:30, 55:].mean() < 0.2 and sky[70:].max() == 0
+
+
 def test_read_png_in_centimetres_and_npy_in_metres(tmp_path):
     stored = np.array([[0, 150], [65535, 1]], np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), stored)
@@ -105,7 +120,7 @@ def test_read_says_what_is_wrong(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no depth file at .*gone\.png"):
         depth.read(tmp_path / "gone.png")
     cv2.imwrite(str(tmp_path / "eight.png"), np.zeros((4, 4), np.uint8))
-    with pytest.raises(ValueError, match="16-bit single-channel PNG .* found .* uint8"):
+    with pytest.raises(ValueError, match=r"16-bit single-channel PNG .* found .* uint8"):
         depth.read(tmp_path / "eight.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="not a readable PNG"):

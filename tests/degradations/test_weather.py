@@ -10,7 +10,7 @@ from unirestore.degradations.base import Scene
 from unirestore.degradations.lamps import vehicle_lamps
 from unirestore.degradations.light import blurred, to_linear, to_srgb
 from unirestore.degradations.noise_fields import generator, smooth_noise
-from unirestore.degradations.rain import spray_field, streak_field
+from unirestore.degradations.rain import splash_field, spray_field, streak_field
 from unirestore.degradations.scattering import (
     height_factor,
     open_sky,
@@ -148,7 +148,7 @@ def test_wet_road_touches_only_the_ground():
 def test_streaks_are_steep_bounded_and_follow_the_count():
     rain = Rain(severity=5, streak_angle=0.0)
     field = streak_field((160, 160), rain, 0.5, generator(1))
-    assert field.shape == (160, 160) and 0 <= field.min() and 0.05 < field.max() <= 0.9
+    assert field.shape == (160, 160) and field.min() >= 0 and 0.05 < field.max() <= 0.9
     down, across = np.abs(np.diff(field, axis=0)).mean(), np.abs(np.diff(field, axis=1)).mean()
     assert across > 1.5 * down, "streaks run downwards"
     fewer = streak_field((160, 160), Rain(severity=5, streaks=40.0), 0.5, generator(1))
@@ -158,6 +158,13 @@ def test_streaks_are_steep_bounded_and_follow_the_count():
 def test_spray_hangs_around_and_below_the_horizon():
     spray = spray_field(np.full((100, 60), 30.0, np.float32), 0.4, generator(0))
     assert spray[45:60].mean() > 5 * spray[:15].mean()
+
+
+def test_splashes_stay_on_the_ground():
+    field = splash_field(
+        np.full((120, 120), 10.0, np.float32), Rain(severity=5, horizon=0.4), 0.5, generator(0)
+    )
+    assert field[:58].max() == 0 and 0 < field[70:].max() <= 1
 
 
 def test_lamps_need_a_label_map_and_light_a_vehicle():

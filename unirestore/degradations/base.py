@@ -1,8 +1,8 @@
 """What every degradation is: a frozen record of parameters that turns a clean photo into a degraded one.
 
 A subclass is a frozen, keyword-only dataclass (its fields are its configuration, its manifest and its schema)
-that implements `apply(image, rng, scene)`. The base class checks the input once, converts it, derives the random
-generator from the seed and converts back:
+that implements `apply(image, rng, scene)`. The base class checks the input once, converts it, derives the
+random generator from the seed and converts back:
 
     effect = Haze(severity=4)
     hazy = effect(photo, seed=7)                      # photo uint8 or float32, same type back
@@ -58,16 +58,16 @@ class Scene:
 
     @property
     def depth(self) -> np.ndarray:
-        """(H, W) float32 metres: as given, from the label map, or a ground plane."""
+        """(H, W) float32 metres: as given, from the label map, or guessed."""
         if self._depth is None:
             from . import depth as depth_sources
 
             if self.label_map is not None:
                 self._depth = depth_sources.from_label_map(self.label_map, self.class_names, self.seed)
+            elif self.image is not None:
+                self._depth = depth_sources.guess(self.image, self.seed)
             else:
                 self._depth = depth_sources.ground_plane(self.shape, self.seed)
-                if self.image is not None:
-                    self._depth = depth_sources.follow_edges(self._depth, self.image)
         return self._depth
 
 
@@ -124,7 +124,7 @@ class Degradation:
             image: (H, W, 3) RGB, (H, W, 1) or (H, W) grey; uint8 in 0-255 or float32 in [0, 1]; or a torch
                 tensor of those types, then (3, H, W), (1, H, W) or any of the shapes above.
             seed: integer >= 0; the same seed, parameters and input give the same bits.
-            depth: (H, W) distance in metres, infinity allowed; None makes one (see `depth.ground_plane`).
+            depth: (H, W) distance in metres, infinity allowed; None makes one (see `depth.guess`).
             label_map: (H, W) integer class ids; used for the depth when `depth` is None.
             class_names: name of each id in `label_map`; needed with it when `depth` is None.
 

@@ -1,8 +1,9 @@
 """What the camera adds after the weather: sensor noise and JPEG artefacts.
 
-Both matter for restoration, because raising the contrast of a hazy photo raises its noise and its block edges too.
-Noise model: photon (Poisson) noise approximated by a Gaussian whose variance grows with linear signal, plus read
-noise (Foi et al., IEEE TIP 17(10), 2008); partly blurred, as demosaicking and denoising in cameras leave it.
+Both matter for restoration, because raising the contrast of a hazy photo raises its noise and its block
+edges too. Noise model: photon (Poisson) noise approximated by a Gaussian whose variance grows with linear
+signal, plus read noise (Foi et al., IEEE TIP 17(10), 2008); partly blurred, as demosaicking and denoising
+in cameras leave it.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ class SensorNoise(Degradation):
             )
             half = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
             noise += half * np.float32(1.5 * np.sqrt(self.colour))
-        # Photon noise has variance ~ L in linear light; through the sRGB curve its deviation is nearly level, a
-        # little stronger in the dark.
+        # Photon noise has variance ~ L in linear light; through the sRGB curve its deviation is nearly level,
+        # a little stronger in the dark.
         noise *= np.float32(self.shot * 1.1 + self.read) - np.float32(0.2 * self.shot) * image
         return image + noise
 

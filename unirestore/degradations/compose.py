@@ -1,7 +1,7 @@
 """Degradations made of degradations: one after another, one of several, none.
 
-Children of a `Compose` run on float pixels without rounding between them; each has its own random stream, derived
-from the parent's, so inserting randomness into one child does not change its siblings.
+Children of a `Compose` run on float pixels without rounding between them; each has its own random stream,
+derived from the parent's, so inserting randomness into one child does not change its siblings.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Group(Degradation):
 
 @dataclass(frozen=True, kw_only=True)
 class Compose(Group):
-    """Runs `effects` in order, first to last: `Compose(effects=(Haze(severity=3), SensorNoise(severity=1)))`."""
+    """Runs `effects` in order, first to last, e.g. `effects=(Haze(severity=3), SensorNoise(severity=1))`."""
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         seeds = rng.integers(0, 2**63, size=len(self.effects))

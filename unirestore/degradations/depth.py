@@ -1,10 +1,10 @@
 """Where the distance of each pixel comes from when weather is put on a photo.
 
 Best first: known depth (a rendered scene, or `read` for an image beside the photo), a label map
-(`from_label_map`), or nothing at all (`ground_plane`). Geometry: a camera `CAMERA_HEIGHT` metres above a flat road
-sees row v below the horizon h at distance CAMERA_HEIGHT * f / (v - h), with f the focal length in pixels, here the
-picture height times `FOCAL`. That is the flat-road model of Hautiere et al., Machine Vision and Applications 17,
-2006 (visibility by onboard camera).
+(`from_label_map`), the pixels alone (`guess`), nothing at all (`ground_plane`). Geometry: a camera
+`CAMERA_HEIGHT` metres above a flat road sees row v below the horizon h at distance CAMERA_HEIGHT * f / (v -
+h), with f the focal length in pixels, here the picture height times `FOCAL`. That is the flat-road model of
+Hautiere et al., Machine Vision and Applications 17, 2006 (visibility by onboard camera).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .light import ramp
 from .noise_fields import generator, smooth_noise
 
 CAMERA_HEIGHT = 1.5  # metres
@@ -27,7 +28,7 @@ SCENERY = {"building", "tree", "vegetation", "fence", "wall", "void", "house", "
 
 
 def _ground_rows(height: int, horizon: float) -> np.ndarray:
-    """(H,) distance of the road in each row, FAR at and above the horizon (a row number, may be fractional)."""
+    """(H,) distance of the road in each row, FAR at and above `horizon` (a row, may be fractional)."""
     below = np.arange(height, dtype=np.float32) + np.float32(0.5 - horizon)
     with np.errstate(divide="ignore"):
         rows = np.where(below > 0, CAMERA_HEIGHT * FOCAL * height / np.maximum(below, 1e-6), FAR)
@@ -37,8 +38,8 @@ def _ground_rows(height: int, horizon: float) -> np.ndarray:
 def ground_plane(shape: tuple[int, int], seed: int) -> np.ndarray:
     """A plausible road scene for a photo of which nothing is known.
 
-    Ground plane with a horizon at 0.35 to 0.55 of the height, scenery rising above it on both sides, smooth noise,
-    and a few upright blobs, so that standing objects are not smeared along the ground.
+    Ground plane with a horizon at 0.35 to 0.55 of the height, scenery rising above it on both sides, smooth
+    noise, and a few upright blobs, so that standing objects are not smeared along the ground.
 
     Args:
         shape: (H, W).
@@ -126,14 +127,55 @@ def follow_edges(
     return np.clip(1 / np.maximum(inverse, 1 / FAR), 0.5, FAR).astype(np.float32)
 
 
+def sky_likeness(image: np.ndarray) -> np.ndarray:
+    """(H, W) float32 in [0, 1]: bright, not reddish, smooth and in the upper part of the photo.
+
+    `image` is (H, W, 3) float32 sRGB in [0, 1]. A cheap cue, wrong on white walls.
+    """
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    side = 2 * max(1, round(0.02 * min(height, width))) + 1
+    mean = cv2.blur(grey, (side, side)).reshape(grey.shape)
+    spread = np.sqrt(np.maximum(cv2.blur(grey * grey, (side, side)).reshape(grey.shape) - mean * mean, 0))
+    rows = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height
+    cues = ramp(mean, 0.45, 0.65) * ramp(image[..., 2] - image[..., 0], -0.1, -0.02)
+    return cues * ramp(-spread, -0.08, -0.03) * ramp(-rows, -0.65, -0.5)
+
+
+def guess(image: np.ndarray, seed: int) -> np.ndarray:
+    """Depth for a photo of which nothing but the pixels is known.
+
+    The ground plane, with two corrections: what does not look like sky stands at most some 10 to 120 m away
+    (an extent drawn per photo, so that fog does not swallow the heads of people close by), and edges follow
+    the photo.
+
+    Args:
+        image: (H, W, 3) float32 sRGB in [0, 1].
+        seed: integer >= 0.
+
+    Returns:
+        (H, W) float32 metres, above 0, at most FAR.
+    """
+    shape = image.shape[:2]
+    rng = generator(seed, 0x6E)
+    extent = float(np.exp(rng.uniform(np.log(10), np.log(120))))
+    field = smooth_noise(shape, rng, cells=2, octaves=2)
+    cap = np.float32(extent) * np.exp(np.float32(0.4) * field)
+    depth = ground_plane(shape, seed)
+    sky = sky_likeness(image)
+    inverse = sky / depth + (1 - sky) / np.minimum(depth, cap)
+    return follow_edges(1 / inverse, image)
+
+
 def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, seed: int = 0) -> np.ndarray:
     """Depth of a labelled street photo.
 
-    Sky is FAR; ground classes follow the ground plane; everything else stands upright and has, per connected piece
-    of one class, the distance of the ground at its lowest row.
+    Sky is FAR; ground classes follow the ground plane; everything else stands upright and has, per
+    connected piece of one class, the distance of the ground at its lowest row.
 
     Args:
-        label_map: (H, W) integer class ids; ids beyond `class_names` count as unknown and follow their neighbours.
+        label_map: (H, W) integer class ids; ids beyond `class_names` count as unknown and follow their
+            neighbours.
         class_names: name of each id, e.g. ("sky", "building", ...); compared in lower case.
         seed: integer >= 0, for the smooth noise.
 
@@ -178,8 +220,8 @@ def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, see
             "wall",
             "void",
         ):
-            # Large scenery runs away from the camera: its distance changes from column to column. What stands in
-            # front hides its foot, so the lowest foot within a tenth of the width counts.
+            # Large scenery runs away from the camera: its distance changes from column to column. What stands
+            # in front hides its foot, so the lowest foot within a tenth of the width counts.
             column_foot = np.where(mask > 0, np.arange(height, dtype=np.float32)[:, None], -1).max(axis=0)
             window = np.ones((1, 2 * max(1, width // 20) + 1), np.uint8)
             column_foot = cv2.dilate(column_foot[None, :], window)
@@ -198,7 +240,8 @@ def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, see
 
 
 def read(path: str | Path) -> np.ndarray:
-    """Depth from a file: 16-bit single-channel PNG in centimetres (0 = unknown, becomes FAR) or NPY in metres.
+    """Depth from a file: 16-bit single-channel PNG in centimetres (0 = unknown, becomes FAR) or NPY in
+    metres.
 
     Returns:
         (H, W) float32 metres.
@@ -223,7 +266,8 @@ def read(path: str | Path) -> np.ndarray:
             raise ValueError(f"{path}: not a readable PNG")
         if stored.ndim != 2 or stored.dtype != np.uint16:
             raise ValueError(
-                f"{path}: expected a 16-bit single-channel PNG in centimetres, found {stored.shape} {stored.dtype}"
+                f"{path}: expected a 16-bit single-channel PNG in centimetres, "
+                f"found {stored.shape} {stored.dtype}"
             )
         return np.where(stored == 0, np.float32(FAR), stored.astype(np.float32) / np.float32(100))
     raise ValueError(

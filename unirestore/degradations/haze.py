@@ -1,7 +1,7 @@
 """Haze and fog: the atmospheric scattering model of `scattering.py` with the parameters of real road fog.
 
-The photo is taken to linear light, lit as under an overcast sky, sent through uneven air that thins with height, and
-exposed by a camera.
+The photo is taken to linear light, lit as under an overcast sky, sent through uneven air that thins with
+height, and exposed by a camera.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Haze(Degradation):
 
     @classmethod
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Haze:
-        """Random concrete parameters over the range of real fog; visibility near a preset if `severity` is given."""
+        """Random concrete parameters over the range of real fog; visibility near the preset of `severity`."""
         if severity is None:
             visibility = float(np.exp(rng.uniform(np.log(32), np.log(400))))
         else:

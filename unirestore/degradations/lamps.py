@@ -1,7 +1,7 @@
 """Head and tail lamps of vehicles: in fog and rain they are on, and their halo is what is seen first.
 
-Where a label map tells vehicles apart, some of them get a pair of lamps, white-yellow or red, in the lower half of
-their connected piece. Where there is no label map nothing is added.
+Where a label map tells vehicles apart, some of them get a pair of lamps, white-yellow or red, in the lower
+half of their connected piece. Where there is no label map nothing is added.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WHITE, _RED = (1.0, 0.9, 0.7), (1.0, 0.12, 0.08)  # linear colours
 
 
 def vehicle_lamps(scene: Scene, share: float, rng: np.random.Generator) -> np.ndarray | None:
-    """(H, W, 3) float32 linear light of lamps on about `share` of the vehicles, or None where there are none."""
+    """(H, W, 3) float32 linear light of lamps on about `share` of the vehicles; None without vehicles."""
     if scene.label_map is None or not scene.class_names or share <= 0:
         return None
     ids = [i for i, name in enumerate(scene.class_names) if str(name).lower() in VEHICLES]

@@ -1,7 +1,7 @@
 """sRGB to linear light and back, and small picture arithmetic that effects share.
 
-Conversion uses tables (IEC 61966-2-1 curve): exact at the 256 levels of an 8-bit photo, elsewhere within 2e-4, and
-ten times faster than powers, which matters because training calls it for every sample.
+Conversion uses tables (IEC 61966-2-1 curve): exact at the 256 levels of an 8-bit photo, elsewhere within
+2e-4, and ten times faster than powers, which matters because training calls it for every sample.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def to_linear(srgb: np.ndarray) -> np.ndarray:
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB in [0, 1], the inverse of `to_linear`; what is above 1 saturates, as on a sensor."""
+    """Linear light to sRGB in [0, 1], the inverse of `to_linear`; above 1 it saturates, as a sensor does."""
     index = np.sqrt(np.clip(linear, 0, 1), dtype=np.float32)
     index *= np.float32(_STEPS)
     index += np.float32(0.5)
@@ -45,7 +45,7 @@ def triple(plane: np.ndarray) -> np.ndarray:
 
 
 def exp(plane: np.ndarray) -> np.ndarray:
-    """exp of an (H, W) float32 plane, limited to exponents of -40 to 40 so that no denormal number slows what follows."""
+    """exp of an (H, W) float32 plane; exponents are cut to -40..40, as denormal numbers are slow."""
     plane = np.clip(plane, -40, 40).astype(np.float32, copy=False)
     return cv2.exp(plane).reshape(plane.shape)
 

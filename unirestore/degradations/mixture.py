@@ -45,7 +45,8 @@ class WeatherMixture:
         self.name, self.severity, self.clean, self.camera = name, severity, clean, camera
 
     def __repr__(self) -> str:
-        return f"WeatherMixture({self.name!r}, severity={self.severity}, clean={self.clean}, camera={self.camera})"
+        rest = f"severity={self.severity}, clean={self.clean}, camera={self.camera}"
+        return f"WeatherMixture({self.name!r}, {rest})"
 
     def draw(self, seed: int) -> Degradation:
         """The degradation of `seed`: the same seed gives equal parameters."""

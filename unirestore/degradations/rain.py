@@ -1,10 +1,11 @@
 """Rain on the road: veil, spray, wet road, streaks, splashes, drops on the windscreen.
 
-Photos of driving in rain show mostly coloured fog and spray, low contrast, wet asphalt that mirrors lamps and sky,
-and few distinct streaks. So the veil (haze of short visibility, as in Garg and Nayar, IJCV 75, 2007, where rain
-beyond a few tens of metres acts like fog) and the spray carry this effect; streaks come on top. Order, as light
-travels: wet road -> veil with spray -> streaks by depth layer -> splashes -> windscreen -> exposure. All of it is
-computed in linear light; lengths in pixels scale with the picture (unit: 1/320 of its size).
+Photos of driving in rain show mostly coloured fog and spray, low contrast, wet asphalt that mirrors lamps
+and sky, and few distinct streaks. So the veil (haze of short visibility, as in Garg and Nayar, IJCV 75,
+2007, where rain beyond a few tens of metres acts like fog) and the spray carry this effect; streaks come on
+top. Order, as light travels: wet road -> veil with spray -> splashes -> streaks by depth layer ->
+windscreen -> exposure. All of it is computed in linear light; lengths in pixels scale with the picture
+(unit: 1/320 of it).
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import cv2
 import numpy as np
 
 from .base import Degradation, Scene, require
+from .depth import CAMERA_HEIGHT, FOCAL, GROUND
 from .lamps import vehicle_lamps
 from .light import blurred, ramp, to_linear, to_srgb, triple
+from .noise_fields import smooth_noise
 from .scattering import (
     THICK,
     airlight_field,
@@ -29,8 +32,6 @@ from .scattering import (
     sample_airlight,
     scatter,
 )
-from .depth import CAMERA_HEIGHT, FOCAL, GROUND
-from .noise_fields import smooth_noise
 
 MIRROR_NEAR, MIRROR_FAR = 0.25, 0.8  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
 LAYERS = (
@@ -171,6 +172,8 @@ class Rain(Degradation):
             opacity = triple(streak_field(scene.shape, self, unit, rng))
             drop = blurred(out, 12 * unit) * np.float32(0.6) + air * np.float32(0.6)
             out += opacity * (drop - out)
+            splash = triple(splash_field(depth, self, unit, rng))
+            out += splash * (air - out)
         if self.lens > 0:
             out += np.float32(self.lens) * (blurred(out, 2.2 * unit) - out)
         if self.drops > 0:
@@ -199,7 +202,7 @@ def wet_road(
     rows = height - line
     if rows < 2:
         return light
-    # What the road mirrors stands above it in the same column: the picture, moved down and turned upside down.
+    # What the road mirrors stands above it in the same column: the picture turned upside down.
     source = lit[max(0, line - rows // 2) : line + rows // 2 + 1][::-1]
     mirrored = cv2.resize(
         np.ascontiguousarray(source), (max(1, width // 2), max(1, rows // 4)), interpolation=cv2.INTER_AREA
@@ -239,7 +242,9 @@ def spray_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> 
 
 
 def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 opacity in [0, 1] of all streaks; nearer layers are longer, wider, fewer and more blurred."""
+    """(H, W) float32 opacity in [0, 1] of all streaks; nearer layers are longer, wider, fewer and more
+    blurred.
+    """
     height, width = shape
     total = np.zeros(shape, np.float32)
     count = rain.streaks * height * width / 320**2
@@ -261,6 +266,25 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
         layer = cv2.GaussianBlur(layer, (0, 0), max(0.3, soft * unit)).reshape(shape)
         total = np.maximum(total, layer * np.float32(min(2.5, 1 + soft)))
     return np.clip(total * np.float32(rain.streak_strength * 1.6), 0, 0.9)
+
+
+def splash_field(depth: np.ndarray, rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) float32 opacity in [0, 1] of drops bursting on the ground: flat specks, wider where it is
+    near.
+    """
+    height, width = depth.shape
+    canvas = np.zeros((height, width), np.uint8)
+    top = min(rain.horizon + 0.12, 0.95)
+    count = round(0.5 * rain.streaks * height * width / 320**2)
+    for column, down in rng.random((count, 2)).tolist():
+        row = height * (top + (1 - top) * down)
+        reach = max(1.0, (0.6 + 3.0 * down) * unit)
+        axes = (round(reach * 16), round(reach * 5))
+        cv2.ellipse(
+            canvas, (round(column * width * 16), round(row * 16)), axes, 0, 180, 360, 200, 1, cv2.LINE_AA, 4
+        )
+    field = cv2.GaussianBlur(canvas, (0, 0), max(0.3, 0.5 * unit)).reshape(height, width)
+    return field.astype(np.float32) * np.float32(rain.streak_strength * 1.8 / 255)
 
 
 def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generator) -> np.ndarray:

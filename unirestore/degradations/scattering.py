@@ -1,10 +1,12 @@
 """Light through turbid air, in linear light: what haze and the veil of rain have in common.
 
 Koschmieder (1924): I = J t + A (1 - t) with t = exp(-tau); tau = beta d in even air, beta = 3.912 / V for a
-meteorological visibility V at which contrast has fallen to 2 % (exp(-3.912) = 0.02). Added to the textbook model:
-  - the air thins with height above the road: tau is multiplied by the mean of exp(-h / height_scale) along the ray;
-  - light scattered several times arrives from beside the direct path: the scene is blurred by an amount that grows
-    with tau, and lamps get a halo (a cheap stand-in for Narasimhan and Nayar, CVPR 2003);
+meteorological visibility V at which contrast has fallen to 2 % (exp(-3.912) = 0.02). Added to the textbook
+model:
+  - the air thins with height above the road: tau is multiplied by the mean of exp(-h / height_scale) along
+    the ray;
+  - light scattered several times arrives from beside the direct path: the scene is blurred by an amount
+    that grows with tau, and lamps get a halo (a cheap stand-in for Narasimhan and Nayar, CVPR 2003);
   - bright sky between branches is sky, whatever the depth says (`open_sky`);
   - under fog there are no hard shadows (`overcast`).
 """
@@ -32,14 +34,15 @@ _TINTS = np.array(  # (share, R/G from, to, B/G from, to), measured on road phot
 
 
 def transmission(depth: np.ndarray, visibility: float) -> np.ndarray:
-    """Share of light that arrives unscattered: exp(-3.912 d / V), so 0.02 at d = V. `depth` in metres, any shape."""
+    """Share of light that arrives unscattered: exp(-3.912 d / V), 0.02 at d = V; `depth` in metres."""
     return np.exp(-np.asarray(depth, np.float32) * np.float32(CONTRAST_LOSS / visibility))
 
 
 def height_factor(depth: np.ndarray, height_scale: float, horizon: float) -> np.ndarray:
     """Mean of exp(-h / height_scale) along each ray from the camera, (H, W) float32 in (0, 1].
 
-    `depth` (H, W) metres; `horizon` is a share of the picture height. Rays at or below it stay in the full density.
+    `depth` (H, W) metres; `horizon` is a share of the picture height. Rays at or below it stay in the full
+    density.
     """
     height = depth.shape[0]
     slope = np.maximum(horizon - (np.arange(height, dtype=np.float32) + 0.5) / height, 0)
@@ -57,7 +60,8 @@ def optical_depth(
     unevenness: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(H, W) float32 tau of air with the given visibility (m) over `depth` (m, may be infinite), at most THICK.
+    """(H, W) float32 tau of air with the given visibility (m) over `depth` (m, may be infinite), at most
+    THICK.
 
     `unevenness` is the standard deviation of the log density.
     """
@@ -70,10 +74,11 @@ def optical_depth(
 
 
 def open_sky(image: np.ndarray, depth: np.ndarray, horizon: float) -> np.ndarray:
-    """(H, W) float32 in [0, 1]: bright, not reddish pixels above the horizon on things farther than some 25 m.
+    """(H, W) float32 in [0, 1]: bright, not reddish pixels above the horizon on things farther than
+    some 25 m.
 
-    Depth from labels or guesses takes gaps between branches for tree; left alone they would shine through the fog.
-    `image` (H, W, 3) sRGB in [0, 1].
+    Depth from labels or guesses takes gaps between branches for tree; left alone they would shine through
+    the fog. `image` (H, W, 3) sRGB in [0, 1].
     """
     height = image.shape[0]
     red, _, blue = cv2.split(image)
@@ -143,8 +148,8 @@ def airlight_field(
 ) -> np.ndarray:
     """(H, W, 3) linear light of the air.
 
-    `airlight` is its sRGB colour in the middle; `gradient` the log-brightness of the top (minus that at the bottom);
-    `vignette` the share lost at the left and right edge; a little smooth noise on top.
+    `airlight` is its sRGB colour in the middle; `gradient` the log-brightness of the top (minus that at the
+    bottom); `vignette` the share lost at the left and right edge; a little smooth noise on top.
     """
     height, width = shape
     rows = (
@@ -177,7 +182,7 @@ def sample_airlight(rng: np.random.Generator, dusk: float = 0.2) -> tuple[float,
 
 
 def light_under(airlight: tuple[float, float, float], rng: np.random.Generator) -> float:
-    """A plausible `scene_light`: a white surface under fog is about as bright as the fog, not as in the clear photo."""
+    """A plausible `scene_light`: a white surface under fog is about as bright as the fog itself."""
     luminance = float(to_linear(np.asarray(airlight, np.float32)) @ np.array([0.21, 0.72, 0.07]))
     return float(np.clip(luminance * rng.uniform(0.9, 2.6), 0.15, 1.4))
 
