@@ -93,8 +93,8 @@ def test_dark_channel_prior_removes_most_of_the_haze():
 
 def test_dark_channel_prior_keeps_a_clear_photo():
     image = street()
-    image[:40, :40] = 255  # an overcast sky, for the airlight
-    assert np.abs(dark_channel_prior(image).astype(float) - image).mean() < 4
+    image[::6, ::6, 1] = 0  # something dark in every patch: no haze anywhere
+    np.testing.assert_allclose(dark_channel_prior(image).astype(int), image, atol=1)
 
 
 def test_omega_zero_changes_nothing():

@@ -69,7 +69,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def build_conditions(names: Sequence[str], sets: dict[str, CocoFolder]) -> dict[str, Condition]:
-    """`haze:3` and the like for each set; a set's name is part of a condition's only where there are several."""
+    """`haze:3` and the like for each set; where there are several sets, titles carry the set's name."""
     result = {}
     for set_name, photos in sets.items():
         for name in names:

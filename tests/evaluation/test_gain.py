@@ -1,5 +1,6 @@
 """The measurement, with a detector that sees saturated rectangles: every figure is known beforehand."""
 
+import importlib.util
 import json
 import re
 import xml.dom.minidom
@@ -219,7 +220,7 @@ def test_report_files(report, tmp_path):
     assert not re.search(r'(src|href)=["\']?https?:', page) and "<script" not in page
     for chart in re.findall(r"<svg.*?</svg>", page):
         xml.dom.minidom.parseString(chart)
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4
 
 
 def test_figures_that_do_not_exist_are_null_in_json_and_a_dash_in_tables(tmp_path):
@@ -250,9 +251,9 @@ def test_wrong_use_is_refused():
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((682, 960), (455, 640)), ((960, 613), (640, 409)), ((3, 2000), (1, 640)), ((50, 50), (640, 640))],
+    [((682, 960), (454, 640)), ((960, 613), (640, 408)), ((3, 2000), (1, 640)), ((50, 50), (640, 640))],
 )
-def test_resize_rounds_as_mmdet_does(shape, expected):
+def test_resize_rounds_down_as_yolox_does(shape, expected):
     assert resize_long_side(np.zeros((*shape, 3), np.uint8), 640).shape == (*expected, 3)
 
 
@@ -307,3 +308,35 @@ def test_chart_places_bars_to_scale():
     widths = [float(w) for w in re.findall(r'<rect[^>]*width="([\d.]+)"', svg)]
     assert widths[1] == pytest.approx(2 * widths[0], rel=0.01)
     assert "b&lt;" in svg
+
+
+# --- real photos ---
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_tool_measures_a_real_detector_on_real_fog(shared, repository, tmp_path):
+    pytest.importorskip("mmdet")
+    checkpoint = shared / "weights" / "yolox_nano_coco.pth"
+    if not checkpoint.is_file():
+        pytest.skip(f"no detector weights at {checkpoint}")
+    spec = importlib.util.spec_from_file_location(
+        "measure_gain_tool", repository / "tools" / "measure_gain.py"
+    )
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    common = ["mmdet::yolox/yolox_nano_8xb8-300e_coco.py", "--detector-checkpoint", str(checkpoint)]
+    common += ["--images", str(shared / "data" / "dawn"), "--quiet", "--resamples", "50"]
+    common += ["--ann", str(shared / "data" / "dawn" / "annotations" / "fog.json")]
+    out = ["--out", str(tmp_path / "run"), "--json", str(tmp_path / "gain.json"), "--cache"]
+    tool.main([*common, *out, "--arms", "none", "dcp", "--limit", "6", "--conditions", "as-is", "haze:4"])
+    stored = json.loads((tmp_path / "gain.json").read_text())
+    assert list(stored["conditions"]) == ["fog", "haze:4"]
+    assert list(stored["conditions"]["haze:4"]["arms"]) == ["clean", "none", "dcp"]
+    row = stored["conditions"]["fog"]["arms"]["none"]
+    assert 15 < row["figures"]["AP/car"]["value"] < 80 and row["detector_ms"] > 0
+    assert stored["conditions"]["fog"]["photos"] == 6
+    assert (tmp_path / "run" / "report.html").stat().st_size > 100_000
+    assert len(list((tmp_path / "run" / "predictions").glob("*.json"))) == 4  # clean is fog's none
+    with pytest.raises(SystemExit, match="unknown condition"):
+        tool.main([*common, "--conditions", "fogg", "--limit", "1"])

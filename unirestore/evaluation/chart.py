@@ -8,7 +8,7 @@ from html import escape
 
 from unirestore.evaluation.bootstrap import Interval
 
-_LEFT, _RIGHT, _ROW, _TOP, _BOTTOM, _WIDTH = 74, 150, 30, 6, 26, 620
+_LEFT, _RIGHT, _ROW, _TOP, _BOTTOM, _WIDTH = 62, 146, 30, 6, 26, 580
 
 
 def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str, emphasis: str = "") -> str:
@@ -33,7 +33,11 @@ def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str,
     floor = _TOP + _ROW * len(values)
     for tick in ticks(low, high):
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{_TOP}" y2="{floor}"/>')
-        parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{floor + 17}">{tick:+g}</text>')
+        parts.append(
+            word="0"
+            if tick == 0
+            else f'{tick:+g}<text class="tick" x="{x(tick):.1f}" y="{floor + 17}">{word}</text>'
+        )
     parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{_TOP}" y2="{floor}"/>')
     for row, (arm, value) in enumerate(values.items()):
         middle = _TOP + _ROW * row + _ROW / 2

@@ -22,7 +22,7 @@ from unirestore.evaluation.bootstrap import Comparison, compare
 from unirestore.evaluation.detection import Prediction, Truth
 from unirestore.evaluation.image_quality import psnr, ssim
 from unirestore.evaluation.metrics import DetectionScore
-from unirestore.evaluation.pictures import Picture, side_by_side
+from unirestore.evaluation.pictures import SHOWN_SCORE, Picture, side_by_side
 from unirestore.evaluation.prediction_cache import read_run, write_run
 from unirestore.evaluation.progress import progress_bar
 
@@ -146,7 +146,9 @@ def measure_gain(
     classes = tuple(classes)
     notes = {
         "metric": "COCO box AP at IoU 0.50:0.95, 100 detections per class, in percent",
-        "resize_to": resize_to,
+        "resize_to": f"long side {resize_to}, bilinear, short side rounded down"
+        if resize_to
+        else "no resizing",
         "restored_at": "the detector's size, rounded to 8 bits",
         "interval": f"95 % percentile interval, paired bootstrap over photos, {resamples} resamples",
         "seed": seed,
@@ -175,7 +177,7 @@ def measure_gain(
             compared = compare(
                 scores, ceiling=CLEAN if effect is not None else None, resamples=resamples, seed=seed
             )
-            shown = _pictures(bench, arms, runs, scores, truths, classes, picture_arm) if pictures else []
+            shown = _pictures(bench, arms, runs, truths, classes, picture_arm) if pictures else []
             labels = np.concatenate([truth.labels[~truth.crowd] for truth in truths])
             results[name] = ConditionResult(
                 photos=count,
@@ -215,8 +217,7 @@ class _Bench:
         start = time.perf_counter()
         boxes, scores, labels = self.predict([image])[0]
         elapsed = 1000 * (time.perf_counter() - start)
-        height, width = original.shape[:2]
-        scale = np.array([width / image.shape[1], height / image.shape[0]] * 2)
+        scale = 1.0 if self.size is None else max(original.shape[:2]) / self.size
         return (
             np.asarray(boxes, np.float64).reshape(-1, 4) * scale,
             np.asarray(scores),
@@ -296,12 +297,13 @@ def photo_seed(seed: int, index: int) -> int:
 
 
 def resize_long_side(image: np.ndarray, size: int | None) -> np.ndarray:
-    """Bilinear resize of `(H, W, 3)` to a long side of `size`, rounded as mmdet's `Resize` rounds."""
+    """Bilinear resize of `(H, W, 3)` to a long side of `size`, the short side rounded down as YOLOX does."""
     if size is None:
         return image
     height, width = image.shape[:2]
     scale = size / max(height, width)
-    target = (max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5)))
+    # the small number keeps 639.9999 of float arithmetic from becoming 639
+    target = (max(1, int(width * scale + 1e-6)), max(1, int(height * scale + 1e-6)))
     return image if target == (width, height) else cv2.resize(image, target, interpolation=cv2.INTER_LINEAR)
 
 
@@ -351,18 +353,26 @@ def _pictures(
     bench: _Bench,
     arms: Mapping[str, Arm],
     runs: Mapping[str, Run],
-    scores: Mapping[str, DetectionScore],
     truths: Sequence[Truth],
     classes: Sequence[str],
     picture_arm: str,
 ) -> list[Picture]:
-    """The photos on which `picture_arm` gained most, middling and least over `none`, with boxes."""
+    """The photos on which `picture_arm` gained most, middling and least over `none`, with boxes.
+
+    Gain: the photo's own AP of the detections shown, times its boxes.
+    """
     others = [name for name in arms if name not in (NONE, CLEAN)]
     if not others:
         return []
     shown = picture_arm if picture_arm in arms else others[-1]
-    gain = scores[shown].per_photo() - scores[NONE].per_photo()
-    order = np.argsort(-gain, kind="stable")[: int(np.isfinite(gain).sum())]
+
+    def own_score(arm: str) -> np.ndarray:  # of the detections that a picture shows
+        kept = [tuple(part[p[1] >= SHOWN_SCORE] for part in p) for p in runs[arm].predictions]
+        return DetectionScore.from_predictions(kept, truths, classes).per_photo()
+
+    gain = own_score(shown) - own_score(NONE)
+    weight = np.array([int((~truth.crowd).sum()) for truth in truths])  # more boxes tell more
+    order = np.argsort(-gain * weight, kind="stable")[: int(np.isfinite(gain).sum())]
     if len(order) == 0:
         return []
     classical = [name for name in ("dcp", "clahe") if name in arms and name != shown]

@@ -28,8 +28,8 @@ _STYLE = """
 * { box-sizing:border-box } html { -webkit-text-size-adjust:100% }
 body { margin:0; background:var(--paper); color:var(--ink);
   font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif }
-main { max-width:1120px; margin:0 auto; padding:56px 28px 80px }
-h1 { font-size:34px; line-height:1.15; letter-spacing:-.02em; margin:0 0 10px; max-width:24ch }
+main { max-width:1240px; margin:0 auto; padding:56px 28px 80px }
+h1 { font-size:34px; line-height:1.15; letter-spacing:-.02em; margin:0 0 10px; max-width:36ch }
 h2 { font-size:22px; letter-spacing:-.01em; margin:0 }
 h3 { font-size:15px; margin:34px 0 10px }
 p { margin:0 } .soft { color:var(--soft) } .lead { color:var(--soft); max-width:72ch }
@@ -48,7 +48,7 @@ border-bottom:1px solid var(--line) } th { font-weight:500; color:var(--soft); f
 th:first-child,td:first-child { text-align:left } tbody tr:last-child td { border-bottom:0 } td:first-child {
 font-weight:600 } td.key { font-weight:650 } tr.ceiling td { color:var(--soft) } tr.chosen td {
 background:color-mix(in srgb,var(--accent) 9%,transparent) } td small { color:var(--soft); font-size:13px }
-svg { display:block; width:100%; max-width:760px; height:auto; margin-top:6px;
+svg { display:block; width:100%; height:auto; margin-top:6px;
   font:12.5px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif }
 svg .bar { fill:var(--bar) } svg .accent { fill:var(--accent) } svg .axis { stroke:var(--ink);
 stroke-width:1.2 } svg .grid { stroke:var(--line) } svg .whisker { stroke:var(--whisker); stroke-width:1.5;
@@ -63,10 +63,13 @@ figcaption b { color:var(--ink) }
 .legend i { display:inline-block; width:16px; height:11px; border:2px solid; border-radius:2px;
 margin-right:7px;
   vertical-align:-1px; background:#3a434b }
-.legend i.dash { border-style:dashed }
+.legend i.dash { border:1px dashed }
+.charts { display:grid; grid-template-columns:repeat(auto-fit,minmax(420px,1fr)); gap:8px 36px }
+.charts h3 { margin-bottom:4px }
 dl { display:grid; grid-template-columns:minmax(120px,max-content) 1fr; gap:5px 22px; font-size:14px;
 margin:16px 0 0 } dt { color:var(--soft) } dd { margin:0; overflow-wrap:anywhere }
-@media (max-width:720px) { main { padding:32px 16px 56px } .panels { grid-template-columns:1fr 1fr } h1 {
+@media (max-width:720px) { main { padding:32px 16px 56px } .panels,.charts { grid-template-columns:1fr 1fr }
+  .charts { grid-template-columns:1fr } h1 {
 font-size:27px } }
 """
 
@@ -76,7 +79,8 @@ def render_page(report: GainReport, *, title: str) -> str:
     key = key_figure(report)
     arm = _chosen(report)
     deltas = [
-        row.comparison.deltas[key]
+        row.comparison.deltas[figure]
+        for figure in charted(report)
         for condition in report.conditions.values()
         for name, row in condition.arms.items()
         if name != NONE
@@ -94,6 +98,11 @@ def render_page(report: GainReport, *, title: str) -> str:
         f"<header><h1>{escape(title)}</h1><p class='lead'>{escape(_lead(report))}</p></header>"
         f"{_cards(report, arm, key)}{''.join(sections)}{_protocol(report, key)}</main></body></html>\n"
     )
+
+
+def charted(report: GainReport) -> tuple[str, str]:
+    """The two figures that the charts show: the key figure; AP of all classes by their boxes."""
+    return key_figure(report), "iwAP"
 
 
 def _chosen(report: GainReport) -> str:
@@ -140,15 +149,18 @@ def _cards(report: GainReport, arm: str, key: str) -> str:
 def _section(
     report: GainReport, name: str, condition: ConditionResult, arm: str, low: float, high: float
 ) -> str:
-    key = key_figure(report)
-    values = {n: row.comparison.deltas[key] for n, row in condition.arms.items() if n != NONE}
     boxes = ", ".join(f"{count} {label}" for label, count in condition.boxes.items() if count)
-    chart = bars(values, low=low, high=high, label=f"{figure_title(key)} gained in {name}", emphasis=arm)
+    charts = ""
+    for figure in charted(report):
+        values = {n: row.comparison.deltas[figure] for n, row in condition.arms.items() if n != NONE}
+        label = f"{figure_title(figure)} gained in {name}"
+        chart = bars(values, low=low, high=high, label=label, emphasis=arm)
+        charts += f"<div><h3>{escape(figure_title(figure))} gained over <code>none</code></h3>{chart}</div>"
     return (
         f"<section><div class='top'><h2>{escape(name)}</h2>"
         f"<p class='soft'>{condition.photos} photos: {escape(boxes) or 'no boxes'}</p></div>"
         f"<div class='wide'>{_table(report, condition, arm)}</div>"
-        f"<h3>{escape(figure_title(key))} gained over <code>none</code></h3>{chart}"
+        f"<div class='charts'>{charts}</div>"
         f"{_strips(condition.pictures)}</section>"
     )
 
