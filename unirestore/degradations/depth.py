@@ -145,7 +145,7 @@ def sky_likeness(image: np.ndarray) -> np.ndarray:
 def guess(image: np.ndarray, seed: int) -> np.ndarray:
     """Depth for a photo of which nothing but the pixels is known.
 
-    The ground plane, with two corrections: what does not look like sky stands at most some 10 to 120 m away
+    The ground plane, with two corrections: what does not look like sky stands at most some 16 to 150 m away
     (an extent drawn per photo, so that fog does not swallow the heads of people close by), and edges follow
     the photo.
 
@@ -158,7 +158,7 @@ def guess(image: np.ndarray, seed: int) -> np.ndarray:
     """
     shape = image.shape[:2]
     rng = generator(seed, 0x6E)
-    extent = float(np.exp(rng.uniform(np.log(10), np.log(120))))
+    extent = float(np.exp(rng.uniform(np.log(16), np.log(150))))
     field = smooth_noise(shape, rng, cells=2, octaves=2)
     cap = np.float32(extent) * np.exp(np.float32(0.4) * field)
     depth = ground_plane(shape, seed)

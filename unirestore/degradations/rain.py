@@ -269,9 +269,7 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
 
 
 def splash_field(depth: np.ndarray, rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 opacity in [0, 1] of drops bursting on the ground: flat specks, wider where it is
-    near.
-    """
+    """(H, W) float32 opacity in [0, 1] of drops bursting on the ground: flat specks, wider nearby."""
     height, width = depth.shape
     canvas = np.zeros((height, width), np.uint8)
     top = min(rain.horizon + 0.12, 0.95)
