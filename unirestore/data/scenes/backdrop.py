@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from unirestore.data.scenes.camera import clip_near
+from unirestore.data.scenes.camera import NEAR, clip_near
 from unirestore.data.scenes.canvas import SUPERSAMPLING, Canvas, Sketch
 from unirestore.data.scenes.light import Light
 
@@ -92,6 +93,23 @@ def paint_sky(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
     cv2.resize(small, (canvas.side, canvas.side), dst=canvas.image, interpolation=cv2.INTER_LINEAR)
 
 
+def paint_far(canvas: Canvas, light: Light, rng: np.random.Generator, label: int) -> None:
+    """A line of hills and woods on the horizon, pale with distance."""
+    left, right = canvas.camera.half_width(FAR)
+    x = np.linspace(left - 1, right + 1, 49)
+    sketch = Sketch()
+    surface = canvas.upright(label, FAR)
+    for height, rough, pale in ((rng.uniform(4, 34), 0, 0.72), (rng.uniform(2, 13), 1, 0.5)):
+        row = noise_tile(int(rng.integers(4)))[int(rng.integers(256))]
+        profile = row[(np.arange(49) * (1 + rough) + int(rng.integers(256))) % 256] * height
+        if rough:
+            profile = profile + rng.uniform(0, 0.25, 49) * height
+        green = np.array([84, 100, 74]) * light.shade((0.0, 0.6, -0.8))
+        points = [(a, b, FAR) for a, b in zip(x, profile)] + [(x[-1], 0.0, FAR), (x[0], 0.0, FAR)]
+        sketch.polygon(points, green * (1 - pale) + light.horizon * pale, surface)
+    canvas.paint(sketch)
+
+
 def paint_ground(
     canvas: Canvas,
     light: Light,
@@ -114,13 +132,12 @@ def paint_ground(
         if street.kind != "city"
         else paving / shade * 0.9
     ) * shade
-    far = FAR
     sketch = Sketch()
 
-    def strip(x1, x2, colour, surface=0, z1=0.8, z2=far, y=0.0):
-        points = clip_near(np.array([[x1, y, z1], [x1, y, z2], [x2, y, z2], [x2, y, z1]], float))
-        if len(points):
-            sketch.polygon(points, np.asarray(colour).clip(0, 255), surface)
+    def strip(x1, x2, colour, surface=0, z1=NEAR, z2=FAR):
+        z1 = max(z1, NEAR)
+        if z2 > z1:
+            sketch.polygon([(x1, 0.0, z1), (x1, 0.0, z2), (x2, 0.0, z2), (x2, 0.0, z1)], np.minimum(colour, 255), surface)
 
     strip(-900, 900, verge, ids["verge"])
     strip(street.left - street.pavement, street.right + street.pavement, paving, ids["pavement"])
@@ -130,9 +147,31 @@ def paint_ground(
         strip(-90, 90, asphalt * 0.97, ids["road"], *street.crossing)
     strip(street.left, street.left + 0.3, asphalt * 0.84)
     strip(street.right - 0.3, street.right, asphalt * 0.84)
+    _paint_wear(strip, rng, street, asphalt, paving)
     _paint_marks(strip, rng, street, np.array([236, 234, 226]) * shade * rng.uniform(0.72, 0.98))
     canvas.paint(sketch)
-    _texture(canvas, rng, street, shadows, light)
+    _texture(canvas, rng, shadows, light)
+
+
+def _paint_wear(strip, rng: np.random.Generator, street: Street, asphalt: np.ndarray, paving: np.ndarray) -> None:
+    """Tyre tracks, patches, manholes and the joints of the pavement."""
+    for a, b in itertools.pairwise(street.lanes):
+        for share in (0.27, 0.73):
+            x = a + (b - a) * share
+            strip(x - 0.3, x + 0.3, asphalt * 0.96)
+    for _ in range(int(rng.integers(0, 4))):
+        x, z = rng.uniform(street.left, street.right - 1), rng.uniform(3, 30)
+        strip(x, min(x + rng.uniform(0.6, 2.5), street.right), asphalt * rng.uniform(0.85, 1.1), 0, z, z + rng.uniform(1, 6))
+    if rng.random() < 0.4:
+        x, z = rng.uniform(street.left + 0.5, street.right - 1), rng.uniform(5, 14)
+        strip(x, x + 0.7, asphalt * 0.62, 0, z, z + 0.7)
+    if street.pavement > 0:
+        for start in (street.left - street.pavement, street.right + 0.16):
+            end = start + street.pavement - 0.16
+            for x in np.arange(start + 0.7, end, 0.75):
+                strip(x - 0.02, x + 0.02, paving * 0.88, 0, 0.8, 26.0)
+            for z in np.arange(2.0, 24.0, 0.75):
+                strip(start, end, paving * 0.88, 0, z, z + 0.035)
 
 
 def _paint_marks(strip, rng: np.random.Generator, street: Street, white: np.ndarray) -> None:
@@ -162,10 +201,8 @@ def _paint_marks(strip, rng: np.random.Generator, street: Street, white: np.ndar
         strip(street.lanes[0], street.lanes[-1], white, 0, street.zebra - 1.6, street.zebra - 1.2)
 
 
-def _texture(
-    canvas: Canvas, rng: np.random.Generator, street: Street, shadows: list[np.ndarray], light: Light
-) -> None:
-    """Multiply the ground by grain, wear, joints and shadows, worked out at the size of the final picture."""
+def _texture(canvas: Canvas, rng: np.random.Generator, shadows: list[np.ndarray], light: Light) -> None:
+    """Multiply the ground by grain, wear and shadows, worked out at the size of the final picture."""
     size, camera = canvas.size, canvas.camera
     top = int(np.clip(np.floor(camera.cy) + 1, 0, size - 1))
     rows = np.arange(top, size, dtype=np.float32) + 0.5
@@ -182,18 +219,6 @@ def _texture(
         tile, x * 6 + shift[2], deep * 2.5 + shift[3], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
     )
     factor = 1 + (fine - 0.5) * (0.3 * near) + (coarse - 0.5) * 0.34
-    lane = max(street.lanes[1] - street.lanes[0], 1.0) if len(street.lanes) > 1 else 3.5
-    on_road = (x > street.left) & (x < street.right)
-    track = np.cos((x - street.lanes[0]) * (4 * np.pi / lane))
-    factor -= on_road * (0.045 * track)
-    paved = (
-        ~on_road
-        & (x > street.left - street.pavement)
-        & (x < street.right + street.pavement)
-        & (z < 30)[:, None]
-    )
-    joint = ((x % 0.75 < 0.05) | ((deep % 0.75) < 0.06)) & paved
-    factor -= joint * (0.12 * near)
     if shadows:
         mask = np.zeros((len(rows), size), np.uint8)
         for shape in shadows:

@@ -23,20 +23,32 @@ Colour = Sequence[float]
 
 
 class Sketch:
-    """The shapes of one object, gathered first so that they are projected in one go."""
+    """The shapes of one object, gathered first so that they are projected in one go.
 
-    def __init__(self) -> None:
-        self.points: list[np.ndarray] = []
+    Args:
+        axes: what the three local axes are in the world, `(3, 3)`, one axis a row; None where points are world points.
+        centre: where the local origin stands.
+    """
+
+    def __init__(self, axes: Sequence | None = None, centre: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
+        self.axes = None if axes is None else np.array(axes, float)
+        self.centre = np.array(centre, float)
+        self.points: list = []
         self.fills: list[tuple[int, tuple[float, ...], int, np.ndarray | None]] = []
 
-    def polygon(self, points: np.ndarray, colour: Colour, surface: int = 0) -> None:
-        """A planar polygon `(N, 3)` in metres; `surface` 0 leaves the surface map as it is (a detail on something)."""
-        self.points.append(points)
-        self.fills.append((len(points), tuple(float(c) for c in colour), surface, None))
+    def world(self, points: Sequence) -> np.ndarray:
+        """World points `(N, 3)` of local ones."""
+        points = np.array(points, float).reshape(-1, 3)
+        return points if self.axes is None else points @ self.axes + self.centre
+
+    def polygon(self, points: Sequence, colour: Colour, surface: int = 0) -> None:
+        """A planar polygon of (x, y, z) in metres; `surface` 0 leaves the surface map as it is (a detail)."""
+        self.points.extend(points)
+        self.fills.append((len(points), _plain(colour), surface, None))
 
     def outline(self, pixels: np.ndarray, colour: Colour, surface: int = 0) -> None:
         """A polygon `(N, 2)` already in pixels of the picture."""
-        self.fills.append((0, tuple(float(c) for c in colour), surface, pixels))
+        self.fills.append((len(pixels), _plain(colour), surface, pixels))
 
     def capsules(
         self, camera: Camera, ends: np.ndarray, radii: np.ndarray, colours: Sequence[Colour], surface: int = 0
@@ -51,6 +63,10 @@ class Sketch:
         rim = rim.reshape(len(ends), -1, 2)
         for polygon, colour in zip(rim, colours):
             self.outline(polygon, colour, surface)
+
+
+def _plain(colour: Colour) -> tuple[float, float, float]:
+    return (float(colour[0]), float(colour[1]), float(colour[2]))
 
 
 class Canvas:
@@ -81,25 +97,39 @@ class Canvas:
 
     def paint(self, sketch: Sketch) -> tuple[float, float, float, float] | None:
         """Draw a sketch; gives the pixel box of everything in it that names a surface, also outside the picture."""
-        factor = SUPERSAMPLING * (1 << _SHIFT)
-        flat = self.camera.project(np.concatenate(sketch.points)) if sketch.points else np.zeros((0, 2))
-        start, low, high = 0, np.full(2, np.inf), np.full(2, -np.inf)
-        for count, colour, surface, pixels in sketch.fills:
-            if pixels is None:
-                pixels = flat[start : start + count]
-                start += count
-            corners = np.clip(pixels * factor - 8.0, -2e6, 2e6).astype(np.int32)
-            cv2.fillPoly(self.image, [corners], colour, cv2.LINE_8, _SHIFT)
+        if not sketch.fills:
+            return None
+        flat = self.camera.project(sketch.world(sketch.points)) if sketch.points else np.zeros((0, 2))
+        pieces, start = [], 0
+        for count, _, _, pixels in sketch.fills:
+            pieces.append(flat[start : start + count] if pixels is None else pixels)
+            start += count if pixels is None else 0
+        outline = np.concatenate(pieces)
+        corners = np.clip(outline * (SUPERSAMPLING << _SHIFT) - 8.0, -2e6, 2e6).astype(np.int32)
+        start, named = 0, np.zeros(len(outline), bool)
+        for count, colour, surface, _ in sketch.fills:
+            polygon = [corners[start : start + count]]
+            cv2.fillPoly(self.image, polygon, colour, cv2.LINE_8, _SHIFT)
             if surface:
-                cv2.fillPoly(self.surfaces, [corners], surface, cv2.LINE_8, _SHIFT)
-                low, high = np.minimum(low, pixels.min(0)), np.maximum(high, pixels.max(0))
-        return None if low[0] > high[0] else (low[0], low[1], high[0], high[1])
+                cv2.fillPoly(self.surfaces, polygon, surface, cv2.LINE_8, _SHIFT)
+                named[start : start + count] = True
+            start += count
+        if not named.any():
+            return None
+        shown = outline[named]
+        return (*shown.min(0).tolist(), *shown.max(0).tolist())
 
     def window(self, box: Sequence[float]) -> tuple[slice, slice]:
         """Rows and columns of the big picture that cover a pixel box, cut to the picture."""
         x1, y1 = (int(np.clip(np.floor(v * SUPERSAMPLING) - 1, 0, self.side)) for v in box[:2])
         x2, y2 = (int(np.clip(np.ceil(v * SUPERSAMPLING) + 2, 0, self.side)) for v in box[2:])
         return slice(y1, max(y2, y1)), slice(x1, max(x2, x1))
+
+    def in_view(self, corners: np.ndarray) -> bool:
+        """Whether a face with these world corners covers at least a big pixel of the picture."""
+        uv = self.camera.project(corners)
+        low, high = np.maximum(uv.min(0), 0), np.minimum(uv.max(0), self.size)
+        return bool(((high - low) * SUPERSAMPLING >= 1).all())
 
     def sprite(
         self, rgba: np.ndarray, box: Sequence[float], surface: int, tint: Colour = (1.0, 1.0, 1.0)
@@ -196,13 +226,19 @@ class Canvas:
 
     def depth_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Depth `(S, S)` float32 metres (3 to 300, sky 1000) and label map `(S, S)` uint8."""
-        shown = self.surfaces[::SUPERSAMPLING, ::SUPERSAMPLING]
-        planes = np.array(self.planes, np.float32)[shown]  # (S, S, 4)
-        a = (np.arange(self.size, dtype=np.float32) + 0.25 - self.camera.cx) / self.camera.focal
-        b = (self.camera.cy - np.arange(self.size, dtype=np.float32) - 0.25) / self.camera.focal
-        slope = planes[..., 0] * a[None] + planes[..., 1] * b[:, None] + planes[..., 2]
-        depth = planes[..., 3] / np.where(np.abs(slope) < 1e-6, 1e-6, slope)
-        depth = np.where(depth <= 0, DEPTH_RANGE[1], np.clip(depth, *DEPTH_RANGE))
-        return np.where(shown == 0, np.float32(SKY_METRES), depth).astype(np.float32), np.array(
-            self.labels, np.uint8
-        )[shown]
+        shown = self.surfaces[::SUPERSAMPLING, ::SUPERSAMPLING].astype(np.intp)
+        planes = np.array(self.planes, np.float32).T
+        axis = np.arange(self.size, dtype=np.float32) + 0.25  # the pixels that are kept lie left of and above the middle
+        a = (axis - self.camera.cx) / self.camera.focal
+        b = (self.camera.cy - axis) / self.camera.focal
+        slope = planes[0].take(shown)
+        slope *= a
+        slope += planes[1].take(shown) * b[:, None]
+        slope += planes[2].take(shown)
+        depth = planes[3].take(shown)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            depth /= slope
+        depth[~(depth > 0)] = DEPTH_RANGE[1]
+        np.clip(depth, *DEPTH_RANGE, out=depth)
+        depth[shown == 0] = SKY_METRES
+        return depth, np.array(self.labels, np.uint8).take(shown)

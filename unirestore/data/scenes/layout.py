@@ -8,7 +8,7 @@ import numpy as np
 
 from unirestore.data.scenes.backdrop import Street
 from unirestore.data.scenes.camera import Camera
-from unirestore.data.scenes.vehicles import MODELS, VehicleModel
+from unirestore.data.scenes.vehicle_models import MODELS, VehicleModel
 
 KINDS = ("city", "suburb", "highway")
 SMALLEST = 9.0  # pixels of height at 256 px: nothing smaller is placed, so nothing visible goes without a box

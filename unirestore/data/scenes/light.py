@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,10 +33,25 @@ class Light:
     lamps: bool
     exposure: float
 
+    @cached_property
+    def _plain(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        return tuple(self.sun.tolist()), tuple(self.direct.tolist()), tuple(self.ambient.tolist())
+
+    @cached_property
+    def horizon_rgb(self) -> tuple[float, ...]:
+        """`horizon` as plain numbers."""
+        return tuple(self.horizon.tolist())
+
+    def factors(self, normal: tuple[float, float, float]) -> tuple[float, float, float]:
+        """By what the RGB of a face with this unit normal is multiplied."""
+        sun, direct, ambient = self._plain
+        facing = max(0.0, normal[0] * sun[0] + normal[1] * sun[1] + normal[2] * sun[2])
+        open_sky = 0.8 + 0.2 * normal[1]
+        return tuple(a * open_sky + d * facing for a, d in zip(ambient, direct))
+
     def shade(self, normal: tuple[float, float, float] | np.ndarray) -> np.ndarray:
-        """`(3,)` factor by which the colour of a face with this unit normal is multiplied."""
-        facing = max(0.0, float(normal[0] * self.sun[0] + normal[1] * self.sun[1] + normal[2] * self.sun[2]))
-        return self.ambient * (0.8 + 0.2 * float(normal[1])) + self.direct * facing
+        """`factors` as an array `(3,)`."""
+        return np.array(self.factors(normal))
 
 
 def draw_light(rng: np.random.Generator) -> Light:
@@ -76,7 +92,7 @@ def draw_light(rng: np.random.Generator) -> Light:
             0.95,
         )
     else:
-        parts = (0.06 * jitter[0], 0.5 * jitter[1] * (0.85, 0.92, 1.15), (44, 58, 98), (150, 132, 142), 0.85)
+        parts = (0.06 * jitter[0], 0.66 * jitter[1] * (0.88, 0.93, 1.12), (58, 74, 118), (166, 146, 152), 0.9)
     direct, ambient, zenith, horizon, exposure = parts
     return Light(
         time=time,

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 
 from unirestore.data.sample import SCENE_CLASSES, Sample
-from unirestore.data.scenes.backdrop import Street, paint_ground, paint_sky
+from unirestore.data.scenes.backdrop import Street, paint_far, paint_ground, paint_sky
 from unirestore.data.scenes.canvas import SUPERSAMPLING, Canvas
 from unirestore.data.scenes.layout import Actor, draw_actors, draw_camera, draw_street
 from unirestore.data.scenes.light import Light, draw_light
 from unirestore.data.scenes.people import draw_cycle, draw_person
 from unirestore.data.scenes.town import draw_building, draw_lamp, draw_sign, draw_tree
-from unirestore.data.scenes.vehicles import draw_vehicle, ground_shape
+from unirestore.data.scenes.vehicle_models import ground_shape
+from unirestore.data.scenes.vehicles import draw_vehicle
 
 # The first twelve are CamVid's, in its order, so that label maps of both can be used together.
 SCENE_LABELS = (
@@ -65,6 +66,7 @@ def render_scene(seed: int, size: int = 256) -> Scene:
     actors = sorted(draw_actors(rng, street, camera), key=lambda actor: -actor.z)
     canvas = Canvas(camera)
     paint_sky(canvas, light, rng)
+    paint_far(canvas, light, rng, _LABEL["tree"])
     paint_ground(
         canvas, light, rng, street, _LABEL, [shape for actor in actors for shape in _shadows(actor, light)]
     )
@@ -136,33 +138,20 @@ def _scenery(canvas: Canvas, light: Light, rng: np.random.Generator, street: Str
             0.3 if street.kind == "city" else rng.uniform(4, 9)
         )
         kerb = street.left - 0.5 if side < 0 else street.right + 0.5
-        z = rng.uniform(-8, 6)
-        while z < 170 and street.kind != "highway":
-            length = rng.uniform(8, 26) if street.kind == "city" else rng.uniform(8, 14)
+        z, last_end, last_height = rng.uniform(-8, 6), -99.0, 0.0
+        while z < 120 and street.kind != "highway":
+            stretch = 1.0 if z < 45 else 1.8  # far fronts are a few pixels wide: fewer and longer ones will do
+            length = stretch * (rng.uniform(8, 26) if street.kind == "city" else rng.uniform(8, 14))
             end = z + length
             blocked = street.crossing and z < street.crossing[1] + 2 and end > street.crossing[0] - 2
             if end > 3 and not blocked and rng.random() < (0.92 if street.kind == "city" else 0.75):
-                height = rng.uniform(7, 24) if street.kind == "city" else rng.uniform(4.5, 7)
                 house = street.kind != "city"
-                seed = int(rng.integers(2**31))
-                things.append(
-                    (
-                        max(z, 1.0) + 0.01,
-                        _later(
-                            draw_building,
-                            canvas,
-                            light,
-                            seed,
-                            line,
-                            side,
-                            max(z, 1.2),
-                            end,
-                            height,
-                            _LABEL["building"],
-                            house,
-                        ),
-                    )
-                )
+                height = rng.uniform(4.5, 7) if house else rng.uniform(7, 24)
+                hidden = not house and z - last_end < 1.6 and last_height >= height
+                seed, near = int(rng.integers(2**31)), max(z, 1.2)
+                what = (line, side, near, end, height, _LABEL["building"], house, hidden)
+                things.append((near + 0.01, _later(draw_building, canvas, light, seed, *what)))
+                last_end, last_height = end, height
             z = end + (rng.uniform(0, 1.5) if street.kind == "city" else rng.uniform(3, 14))
         chance, step = {"city": (0.3, 10), "suburb": (0.65, 9), "highway": (0.8, 7)}[street.kind]
         if rng.random() < 0.85:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from unirestore.data.scenes.backdrop import noise_tile
 from unirestore.data.scenes.canvas import Canvas, Sketch
 from unirestore.data.scenes.light import Light
 
@@ -17,97 +18,111 @@ WALLS = (
 _TILE = 24
 
 
-@lru_cache(maxsize=32)
-def window_tile(style: int) -> tuple[np.ndarray, np.ndarray]:
-    """One bay of one storey: wall factor `(T, T)` uint8 around 128 and glass mask `(T, T)` bool."""
+@lru_cache(maxsize=64)
+def window_tile(style: int, far: bool) -> tuple[np.ndarray, np.ndarray]:
+    """One bay of one storey: brightness of the wall `(T, T)` uint8 around 128, and glass `(T, T)` uint8 0 or 255."""
     rng = np.random.default_rng([83, style])
     wall = np.full((_TILE, _TILE), 128, np.uint8)
     if style % 3 == 0:  # brick courses
         wall[::3] = 116
-    if style % 4 == 1:
+    if style % 4 == 1:  # a ledge below each storey
         wall[-2:] = 152
+    if style % 5 == 2:  # pilasters between the bays
+        wall[:, :3], wall[:, 3] = 144, 104
     w, h = int(rng.integers(8, 18)), int(rng.integers(10, 17))
     x, y = (_TILE - w) // 2, int(rng.integers(3, max(4, _TILE - h - 3)))
     wall[y - 1 : y + h + 1, x - 1 : x + w + 1] = 186 if rng.random() < 0.7 else 90
-    glass = np.zeros((_TILE, _TILE), bool)
-    glass[y : y + h, x : x + w] = True
+    glass = np.zeros((_TILE, _TILE), np.uint8)
+    glass[y : y + h, x : x + w] = 255
     if rng.random() < 0.6:
-        glass[:, _TILE // 2] = False
+        glass[:, _TILE // 2] = 0
     if rng.random() < 0.5:
-        glass[y + h // 2] = False
+        glass[y + h // 2] = 0
     wall[y + h + 1 : y + h + 2, x - 2 : x + w + 2] = 80
+    if far:
+        side = _TILE // 2
+        wall = cv2.resize(wall, (side, side), interpolation=cv2.INTER_AREA)
+        glass = np.where(cv2.resize(glass, (side, side), interpolation=cv2.INTER_AREA) > 127, 255, 0).astype(np.uint8)
     return wall, glass
 
 
 def facade(
-    rng: np.random.Generator, light: Light, wall: np.ndarray, style: int, bays: int, storeys: int, shop: bool
-) -> np.ndarray:
-    """A wall `(storeys * T, bays * T, 3)` RGB uint8 with windows, before shading by its direction."""
-    tile, glass = window_tile(style)
-    factor = np.tile(tile, (storeys, bays)).astype(np.float32) / 128
-    image = factor[..., None] * wall.astype(np.float32)
-    panes = np.tile(glass, (storeys, bays))
-    tone = rng.random((storeys, bays), dtype=np.float32)
-    lit = tone > (0.62 if light.lamps else 0.985)
-    reflect = np.clip(0.16 + 0.3 * tone + np.linspace(0.12, 0, storeys, dtype=np.float32)[:, None], 0, 0.7)[
-        ..., None
-    ]
-    colour = np.array([34, 40, 46], np.float32) * (1 - reflect) + light.horizon.astype(np.float32) * reflect
-    colour[lit] = (252, 214, 140)
-    colour = colour.repeat(_TILE, 0).repeat(_TILE, 1)
-    image[panes] = colour[panes]
+    rng: np.random.Generator, light: Light, wall: np.ndarray, normal: tuple[float, float, float], style: int, bays: int, storeys: int,
+    shop: bool, z: float,
+) -> np.ndarray:  # fmt: skip
+    """A lit wall `(storeys * T, bays * T, 3)` RGB uint8 with windows and, if asked, a shop front in its lowest storey."""
+    tile, glass = window_tile(style, z > 35)
+    side = len(tile)
+    air, tone = 1 - np.exp(-z / 900), light.shade(normal)
+
+    def lit(colour) -> np.ndarray:
+        return (np.asarray(colour) * tone * (1 - air) + light.horizon * air).clip(0, 255)
+
+    levels = np.arange(256)[:, None] / 128
+    table = lit(levels * wall).astype(np.uint8)[None]  # (1, 256, 3)
+    grey = np.tile(tile, (storeys, bays))
+    stain = cv2.resize(noise_tile(style % 4)[: 4 * storeys, : 4 * bays], (bays * side, storeys * side))
+    grey = cv2.multiply(grey, (stain * 52 + 102).astype(np.uint8), scale=1 / 128)
+    image = cv2.LUT(cv2.merge([grey] * 3), table)
+    pane = rng.random((storeys, bays, 1))
+    sky = np.clip(0.12 + 0.32 * pane + np.linspace(0.14, 0, storeys)[:, None, None], 0, 0.7)
+    colour = lit(np.array([34.0, 40, 46])) * (1 - sky) + light.horizon * sky
+    on = pane[..., 0] > (0.62 if light.lamps else 0.985)
+    colour[on] = (252, 214, 140)
+    panes = cv2.resize(colour.clip(0, 255).astype(np.uint8), (bays * side, storeys * side), interpolation=cv2.INTER_NEAREST)
+    cv2.copyTo(panes, np.tile(glass, (storeys, bays)), image)
     if shop:
-        top = (storeys - 1) * _TILE
-        sign = np.array(WALLS[int(rng.integers(len(WALLS)))], np.float32) * 0.7
-        image[top:] = wall * 0.6
-        image[top : top + 6] = rng.permutation(sign)
-        for bay in range(bays):
-            image[top + 7 : -2, bay * _TILE + 2 : (bay + 1) * _TILE - 1] = (
-                (52, 56, 62) if not light.lamps else (226, 196, 140)
-            )
-            if bay % 3 == 1:
-                image[top + 7 :, bay * _TILE + 8 : bay * _TILE + 14] = wall * 0.35
-    image[:2] = wall * 1.2
+        _shop_front(rng, light, image[(storeys - 1) * side :], lit, wall, bays, side)
+    image[:1] = lit(wall * 1.25)
     return image
 
 
+def _shop_front(rng, light: Light, image: np.ndarray, lit, wall: np.ndarray, bays: int, side: int) -> None:
+    q = side // 4
+    image[:] = lit(wall * 0.6)
+    sign = rng.permutation(np.array(WALLS[int(rng.integers(len(WALLS)))], float)) * 0.85
+    image[:q] = lit(sign)
+    start = 0
+    while start < bays * side - q:  # letters, if one looks closely
+        width = int(rng.integers(2, 5))
+        image[q // 3 : q - q // 4, start + q : start + q + width] = lit(sign * 0.4 + 140 * (sign.mean() < 110))
+        start += width + int(rng.integers(1, 5)) + (side if rng.random() < 0.1 else 0)
+    for bay in range(bays):
+        glass = (236, 204, 146) if light.lamps else lit(np.array([46, 52, 58])) * 0.8 + light.horizon * 0.2
+        image[q + 1 : -2, bay * side + 2 : (bay + 1) * side - 1] = glass
+        if bay % 3 == 1:
+            image[q + 1 :, bay * side + side // 3 : bay * side + side // 2 + 1] = lit(wall * 0.35)
+
+
 def draw_building(
-    canvas: Canvas,
-    light: Light,
-    rng: np.random.Generator,
-    x: float,
-    side: int,
-    z1: float,
-    z2: float,
-    height: float,
-    label: int,
-    house: bool,
-) -> None:
-    """Paint a building whose road front stands at X = `x` from depth `z1` to `z2`, on the left (`side` -1) or right (+1)."""
+    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, side: int, z1: float, z2: float, height: float, label: int, house: bool,
+    hidden: bool = False,
+) -> None:  # fmt: skip
+    """Paint a building whose road front stands at X = `x` from depth `z1` to `z2`, on the left (`side` -1) or right (+1).
+
+    `hidden` leaves the end wall out, where a nearer neighbour covers it.
+    """
     wall = np.array(WALLS[int(rng.integers(len(WALLS)))], float) * rng.uniform(0.85, 1.1)
-    storeys = max(1, round(height / 3.1))
+    storeys = int(np.clip(round(height / 3.1), 1, 9))
     style, shop = int(rng.integers(24)), not house and rng.random() < 0.55
     depth = 9.0 if house else 14.0
-    air = lambda image, z: image + (light.horizon - image) * (1 - np.exp(-z / 900))  # noqa: E731
-    base = facade(rng, light, wall, style, int(np.clip(round((z2 - z1) / 3.0), 1, 10)), min(storeys, 9), shop)
     outer = x + side * depth
-    if (outer < 0) == (side < 0) and z1 > 1.5:  # the end wall that faces the camera
-        normal = np.array([0.0, 0.0, -1.0])
-        end = facade(rng, light, wall * 0.97, style, int(depth // 3), min(storeys, 9), False)
-        lit = air(end * light.shade(normal), z1).clip(0, 255).astype(np.uint8)
-        surface = canvas.surface(label, normal, (0, 0, z1))
+    if z1 > 1.5 and not hidden:  # the end wall that faces the camera
         a, b = (x, outer) if side > 0 else (outer, x)
-        canvas.warp(lit, np.array([[a, height, z1], [b, height, z1], [b, 0, z1], [a, 0, z1]], float), surface)
-    normal = np.array([-float(side), 0.0, 0.0])
-    lit = air(base * light.shade(normal), (z1 + z2) / 2).clip(0, 255).astype(np.uint8)
-    surface = canvas.surface(label, normal, (x, 0, 0))
+        corners = np.array([[a, height, z1], [b, height, z1], [b, 0, z1], [a, 0, z1]], float)
+        if canvas.in_view(corners):
+            normal = (0.0, 0.0, -1.0)
+            wall_front = facade(rng, light, wall * 0.97, normal, style, int(depth // 3), storeys, False, z1)
+            canvas.warp(wall_front, corners, canvas.surface(label, normal, (0, 0, z1)))
     first, last = (z2, z1) if side > 0 else (z1, z2)
-    first, last = max(first, 1.0), max(last, 1.0)
-    canvas.warp(
-        lit, np.array([[x, height, first], [x, height, last], [x, 0, last], [x, 0, first]], float), surface
-    )
+    corners = np.array([[x, height, first], [x, height, last], [x, 0, last], [x, 0, first]], float)
+    if canvas.in_view(corners):
+        normal = (-float(side), 0.0, 0.0)
+        bays = int(np.clip(round((z2 - z1) / 3.0), 1, 8))
+        wall_side = facade(rng, light, wall, normal, style, bays, storeys, shop, (z1 + z2) / 2)
+        canvas.warp(wall_side, corners, canvas.surface(label, normal, (x, 0, 0)))
     if house:
-        _roof(canvas, light, rng, x, side, max(z1, 1.0), z2, height, depth, label)
+        _roof(canvas, light, rng, x, side, z1, z2, height, depth, label)
 
 
 def _roof(canvas, light, rng, x, side, z1, z2, height, depth, label) -> None:
