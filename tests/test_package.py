@@ -8,6 +8,8 @@ import pytest
 
 import unirestore
 
+MM_PACKAGES = ("mmengine", "mmcv", "mmdet", "mmseg")
+
 
 def run_python(code: str, **environment: str) -> str:
     """Standard output of a fresh interpreter."""
@@ -23,7 +25,7 @@ def run_python(code: str, **environment: str) -> str:
 
 
 def test_import_pulls_in_no_mm_package():
-    code = "import sys, unirestore; print([m for m in sys.modules if m.split('.')[0] in ('mmengine', 'mmcv', 'mmdet', 'mmseg')])"
+    code = f"import sys, unirestore; print([m for m in sys.modules if m.split('.')[0] in {MM_PACKAGES}])"
     assert run_python(code) == "[]"
 
 
