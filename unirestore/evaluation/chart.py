@@ -32,12 +32,9 @@ def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str,
     parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">']
     floor = _TOP + _ROW * len(values)
     for tick in ticks(low, high):
+        word = "0" if tick == 0 else f"{tick:+g}"
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{_TOP}" y2="{floor}"/>')
-        parts.append(
-            word="0"
-            if tick == 0
-            else f'{tick:+g}<text class="tick" x="{x(tick):.1f}" y="{floor + 17}">{word}</text>'
-        )
+        parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{floor + 17}">{word}</text>')
     parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{_TOP}" y2="{floor}"/>')
     for row, (arm, value) in enumerate(values.items()):
         middle = _TOP + _ROW * row + _ROW / 2
