@@ -1,0 +1,21 @@
+"""Training stages as mmengine models, and what they need around them. Imports mmengine; the core does not import this."""
+
+from .adaptation import AdaptationStage
+from .autoencoder import AutoencoderStage
+from .checkpoints import ExportRestorer, find_checkpoint, save_restorer
+from .datasets import build_pairs
+from .prior import PriorStage
+from .restoration import RestorationStage
+from .stage import TrainingStage
+
+__all__ = [
+    "AdaptationStage",
+    "AutoencoderStage",
+    "ExportRestorer",
+    "PriorStage",
+    "RestorationStage",
+    "TrainingStage",
+    "build_pairs",
+    "find_checkpoint",
+    "save_restorer",
+]

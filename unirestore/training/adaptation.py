@@ -1,0 +1,111 @@
+"""Stages 2 and 3: TFA and prompts learn what a frozen downstream network wants to see.
+
+    L = task_weight * L_task(x_task) + feature_weight * |N(x_task) - N(x*)| / |N(x*)| + L_ir,
+    L_ir = 10 |x_ir - x*| + edge
+
+x_task and x_ir are the same encoding decoded with two prompts, x* is the clean picture, N the downstream network's neck
+features. Source: UniRestore, arXiv 2501.13134, section 3.4, with the authors' weights for the perception term. What
+differs: the feature-matching term (as in SR4IR, CVPR 2024), normalised per level; and `start`: the paper's code decodes
+latents estimated from noised *clean* latents ("clean", teacher-forced), inference starts from the degraded one
+("degraded", our default). Stage 3 (a new task) is `trains=("prompts",)`. Licence: Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from .autoencoder import edge_loss
+from .restoration import STARTS, one_step
+from .stage import TrainingStage
+
+
+@MODELS.register_module()
+class AdaptationStage(TrainingStage):
+    """Trains what follows the latent (TFA, prompts, and the candidate fusion where there is one) for a task.
+
+    Args:
+        downstream: a frozen network with `loss_and_features(images, boxes, labels)` and `features(images)`, or the
+            config to build it from mmengine's registry, for example `dict(type="FrozenDetector", ...)`.
+        task: the prompt that the downstream network reads.
+        task_weight: weight of the downstream loss; `term_weights` multiplies single terms of it by name.
+        feature_weight: weight of the feature-matching term.
+        perception_weight: weight of the L1 term of `ir`; 0 leaves that decode out.
+        fidelity_weight: weight of an L1 term between the task's picture and the clean one.
+        start: "degraded" or "clean", see the header.
+
+    Raises:
+        ValueError: `start` is unknown or the restorer does not know the task.
+    """
+
+    def __init__(
+        self,
+        *,
+        downstream: Mapping[str, Any] | nn.Module,
+        task: str = "det",
+        trains: Sequence[str] = ("tfa", "prompts", "fusion"),
+        task_weight: float = 0.1,
+        term_weights: Mapping[str, float] | None = None,
+        feature_weight: float = 1.0,
+        perception_weight: float = 10.0,
+        fidelity_weight: float = 0.0,
+        start: str = "degraded",
+        **stage: Any,
+    ) -> None:
+        super().__init__(trains=trains, **stage)
+        if start not in STARTS:
+            raise ValueError(f"start is {start!r}; it must be one of {', '.join(STARTS)}")
+        if task not in self.restorer.tasks:
+            raise ValueError(f"the restorer has no task {task!r} (it has {', '.join(self.restorer.tasks)}); add_task it")
+        # outside the module tree: it is frozen, is no part of a checkpoint and must not follow train()
+        self._downstream = [MODELS.build(downstream) if isinstance(downstream, Mapping) else downstream]
+        self.task, self.start = task, start
+        self.task_weight, self.term_weights = task_weight, dict(term_weights or {})
+        self.feature_weight, self.perception_weight = feature_weight, perception_weight
+        self.fidelity_weight = fidelity_weight
+
+    @property
+    def downstream(self) -> nn.Module:
+        """The frozen network, on the restorer's device."""
+        return self._downstream[0].to(next(self.restorer.parameters()).device)
+
+    def losses(
+        self, degraded: Tensor, clean: Tensor, index: Tensor, boxes: list[Tensor], labels: list[Tensor], **batch: Any
+    ) -> dict[str, Tensor]:
+        """See the header; `boxes` `(N, 4)` xyxy and `labels` `(N,)` per picture."""
+        with torch.no_grad():
+            seen = self.restorer.encode(degraded)
+            latent = self._latent(seen.latent, clean, index)
+            candidates = self.restorer.stack_candidates(degraded) if self.restorer.fusion is not None else None
+            wanted = self.downstream.features(clean) if self.feature_weight else ()
+        picture = self.restorer.decode(latent, seen.skips, self.task, degraded, candidates)
+        terms, found = self.downstream.loss_and_features(picture, boxes, labels)
+        losses = {
+            f"loss_{self.task}_{name.removeprefix('loss_')}": self.task_weight * self.term_weights.get(name, 1.0) * term
+            for name, term in terms.items()
+        }
+        if self.feature_weight:
+            losses["loss_feature"] = self.feature_weight * feature_distance(found, wanted)
+        if self.fidelity_weight:
+            losses["loss_fidelity"] = self.fidelity_weight * F.l1_loss(picture, clean)
+        if self.perception_weight:
+            perceived = self.restorer.decode(latent, seen.skips, "ir", degraded, candidates)
+            losses["loss_ir"] = self.perception_weight * F.l1_loss(perceived, clean)
+            losses["loss_ir_edge"] = self.perception_weight * edge_loss(perceived, clean)
+        return losses
+
+    def _latent(self, degraded: Tensor, clean: Tensor, index: Tensor) -> Tensor:
+        if self.start == "degraded":
+            return self.restorer.denoise(degraded)
+        return one_step(self, degraded, self.restorer.encode(clean, repair=False).latent, index)
+
+
+def feature_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Mean over levels of the L1 distance, relative to the mean magnitude of `wanted`."""
+    distances = [(f - w).abs().mean() / w.abs().mean().clamp_min(1e-6) for f, w in zip(found, wanted, strict=True)]
+    return torch.stack(distances).mean()

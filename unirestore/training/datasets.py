@@ -1,0 +1,55 @@
+"""Training pairs from what a config can hold: names of sets, a mixture of weather, a crop size. Licence: Apache-2.0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.registry import DATASETS, FUNCTIONS
+
+from unirestore.data import CocoFolder, PairedDataset, collate, load_eval_set
+from unirestore.degradations import WeatherMixture
+
+FUNCTIONS.register_module(name="collate_pairs", module=collate)
+
+
+@DATASETS.register_module(name="Pairs")
+def build_pairs(
+    *, sources: Sequence[str | Mapping[str, Any]], weather: str | Mapping[str, Any] = "mixed", **options: Any
+) -> PairedDataset:
+    """A `PairedDataset` for mmengine's dataloader.
+
+    Args:
+        sources: each the name of a set in `configs/_base_/data`, or a mapping with `set` (such a name), and
+            optionally `data_root`, `limit`, and `boxes`: a COCO json to use in place of the set's own annotations,
+            for example pseudo-labels; its labels index the categories of the json.
+        weather: name of a `WeatherMixture`, or its arguments.
+        **options: of `PairedDataset`.
+
+    Raises:
+        FileNotFoundError: a set is not there; the message says where to get it.
+    """
+    mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
+    return PairedDataset([_open(source) for source in sources], degradation=mixture, **options)
+
+
+def _open(source: str | Mapping[str, Any]):
+    if isinstance(source, str):
+        return load_eval_set(source)
+    options = dict(source)
+    boxes = options.pop("boxes", None)
+    photos = load_eval_set(options.pop("set"), **options)
+    if boxes is None:
+        return photos
+    if not Path(boxes).is_file():
+        raise FileNotFoundError(f"{boxes}: no such annotations; make them with tools/pseudo_label.py")
+    return CocoFolder(
+        photos.root,
+        boxes,
+        depth=photos.depth,
+        label_maps=photos.label_maps,
+        label_map_names=photos.label_map_names,
+        classes=[category["name"] for category in json.loads(Path(boxes).read_text())["categories"]],
+    )
