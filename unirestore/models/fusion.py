@@ -74,8 +74,7 @@ class CandidateFusion(nn.Module):
         self, features: torch.Tensor, candidates: torch.Tensor, prompt: torch.Tensor | None
     ) -> torch.Tensor:
         """`features` `(B, C, H/p, W/p)`, `candidates` `(B, N, 3, H, W)`, `prompt` `(B, T, D)` or None."""
-        seen = 2 * candidates.flatten(1, 2) - 1  # (B, 3N, H, W)
-        seen = seen.contiguous(memory_format=torch.channels_last)
+        seen = candidates.flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (B, 3N, H, W)
         x = self.feature_in(self.norm(features)) + self.candidates_in(seen)  # (B, C, H/p, W/p)
         film = self._film(prompt)
         low = self.reduce(F.gelu(x))  # (B, low, H/2p, W/2p)

@@ -36,7 +36,7 @@ def check_images(images: torch.Tensor, name: str = "images") -> None:
         raise ValueError(
             f"{name} must be (B, 3, H, W) RGB with at least one image and one pixel, got {tuple(images.shape)}"
         )
-    low, high = (float(value) for value in torch.aminmax(images.detach()))
+    low, high = float(images.detach().amin()), float(images.detach().amax())  # aminmax is slow channels-last
     if not (abs(low) < float("inf") and abs(high) < float("inf")):  # NaN fails both comparisons
         raise ValueError(f"{name} holds non-finite values (NaN or infinity); minimum {low}, maximum {high}")
     if low < -0.5 or high > 1.5:
