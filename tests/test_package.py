@@ -51,6 +51,7 @@ print([m for m in sys.modules if m.split('.')[0] in ('mmengine', 'mmcv', 'mmdet'
     assert run_python(code) == "[]"
 
 
+@pytest.mark.slow
 def test_mm_room_without_mmcv_says_how_to_install_it():
     code = """
 import importlib.util

@@ -432,6 +432,7 @@ def test_a_compiled_module_that_does_not_load_is_replaced(tmp_path, monkeypatch)
     assert ops.is_supplied()
 
 
+@pytest.mark.slow
 def test_a_compiled_module_is_left_alone(tmp_path):
     """In a fresh interpreter, with a stand-in for the compiled module inside mmcv's folder."""
     (tmp_path / "_ext.py").write_text(
