@@ -1,4 +1,5 @@
-"""Pictures that feed training and evaluation: procedural street scenes, photo folders, and pairs made of either."""
+"""Pictures that feed training and evaluation: procedural street scenes, photo folders, and pairs made of
+either."""
 
 from unirestore.data.catalog import eval_sets, load_eval_set
 from unirestore.data.coco import CocoFolder

@@ -1,8 +1,9 @@
 """The sets that configs/_base_/data names, and how one is opened.
 
-A data config holds `data_root` and `eval_sets = dict(NAME=dict(...))`. Each set has `images` and may have `annotations`, `classes`,
-`condition` (`clean`, `fog`, `rain`, ...), `format` (`coco` or `voc`), `hint` (where to get it and how to lay it out), `label_names` (class name
-of the set -> class name of the detector), `depth`, `label_maps`, `label_map_names`, `split` (VOC) and `make` (rendered if missing: arguments of
+A data config holds `data_root` and `eval_sets = dict(NAME=dict(...))`. Each set has `images` and may have
+`annotations`, `classes`, `condition` (`clean`, `fog`, `rain`, ...), `format` (`coco` or `voc`), `hint` (where
+to get it and how to lay it out), `label_names` (class name of the set -> class name of the detector),
+`depth`, `label_maps`, `label_map_names`, `split` (VOC) and `make` (rendered if missing: arguments of
 `write_scenes`). Paths are relative to `data_root`. Names of sets are unique over all files.
 """
 
@@ -22,7 +23,8 @@ from unirestore.data.voc import VocFolder
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "data"
 KEYS = (
-    "images", "annotations", "classes", "condition", "format", "hint", "label_names", "depth", "label_maps", "label_map_names", "split",
+    "images", "annotations", "classes", "condition", "format", "hint", "label_names", "depth", "label_maps",
+    "label_map_names", "split",
     "make", "data_root",
 )  # fmt: skip
 
@@ -56,8 +58,8 @@ def load_eval_set(
 
     Args:
         name_or_entry: a name out of `eval_sets()`, or a mapping with the keys above.
-        data_root: where the set lies; without it the entry's own. Where that starts with `data/` and the environment variable
-            `UNIRESTORE_DATA` is set, its value takes the place of `data`.
+        data_root: where the set lies; without it the entry's own. Where that starts with `data/` and the
+            environment variable `UNIRESTORE_DATA` is set, its value takes the place of `data`.
         limit: open the first so many pictures.
 
     Returns:
@@ -93,7 +95,8 @@ def load_eval_set(
 
 
 def resolve_root(data_root: str | Path, *, moved: bool = True) -> Path:
-    """Where `data_root` lies: a leading `data` gives way to the environment variable `UNIRESTORE_DATA`, if that is set."""
+    """Where `data_root` lies: a leading `data` gives way to the environment variable `UNIRESTORE_DATA`, if
+    that is set."""
     root = Path(data_root)
     base = os.environ.get("UNIRESTORE_DATA")
     if moved and base and not root.is_absolute() and root.parts[:1] == ("data",):
@@ -136,4 +139,5 @@ def _open(
 
 def _advice(name: str, root: Path, hint: str, error: Exception) -> str:
     hint = hint.replace("DATA_ROOT", str(root)) if hint else "give data_root"
-    return f"the set {name!r} is not at {root} ({error}). To get it: {hint}. Elsewhere? Set data_root, or UNIRESTORE_DATA for all sets"
+    where = f"the set {name!r} is not at {root} ({error})"
+    return f"{where}. To get it: {hint}. Elsewhere? Set data_root, or UNIRESTORE_DATA for all sets"

@@ -1,6 +1,7 @@
 """Boxes from a COCO json, read without mmdet or pycocotools.
 
-The format: https://cocodataset.org/#format-data. Boxes there are x, y, width, height; here x1, y1, x2, y2. Pseudo-labels are the
+The format: https://cocodataset.org/#format-data. Boxes there are x, y, width, height; here x1, y1, x2, y2.
+    Pseudo-labels are the
 same format written by somebody else, so they need nothing of their own.
 """
 
@@ -20,10 +21,12 @@ class CocoFolder(PhotoFolder):
     """Pictures with boxes from a COCO json; without one, pictures whose boxes nobody knows.
 
     Args:
-        images: the folder that `file_name` is relative to, or a list of image files (then `annotations` stays None).
+        images: the folder that `file_name` is relative to, or a list of image files (then `annotations` stays
+            None).
         annotations: the json; None for pictures without boxes.
         classes: names that the labels index; annotations of other classes are left out.
-        label_names: class name of the json -> class name in `classes`, where they differ; None as value leaves it out.
+        label_names: class name of the json -> class name in `classes`, where they differ; None as value
+            leaves it out.
         limit: keep the first so many pictures.
         **known: `depth`, `label_maps`, `label_map_names`, `labelled`, `depth_unit` of `PhotoFolder`.
 
@@ -68,7 +71,8 @@ class CocoFolder(PhotoFolder):
 def read_coco(
     path: str | Path, classes: Sequence[str], label_names: Mapping[str, str | None] | None = None
 ) -> list[Record]:
-    """One `Record` for each picture of a COCO json, in the order of the file, with boxes clipped to the picture.
+    """One `Record` for each picture of a COCO json, in the order of the file, with boxes clipped to the
+    picture.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -100,7 +104,8 @@ def read_coco(
         if annotation["category_id"] in label_of:
             if annotation["image_id"] not in by_image:
                 raise ValueError(
-                    f"{path}: annotation {annotation.get('id')} is of image {annotation['image_id']}, which is not listed"
+                    f"{path}: annotation {annotation.get('id')} is of image {annotation['image_id']}, "
+                    "which is not listed"
                 )
             by_image[annotation["image_id"]].append(annotation)
     return [_record(image, by_image[image["id"]], label_of) for image in images]

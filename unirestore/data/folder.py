@@ -1,6 +1,7 @@
 """A folder of pictures with, beside it, whatever is known: boxes, depth images, label maps.
 
-`PhotoFolder` is the common part; `coco.py` and `voc.py` say how boxes are read. It needs neither mmdet nor pycocotools.
+`PhotoFolder` is the common part; `coco.py` and `voc.py` say how boxes are read. It needs neither mmdet nor
+pycocotools.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reading photos, label maps and depth images, whatever their file holds.
 
 Pillow decodes; what differs from a plain `Image.open(path).convert("RGB")`: the EXIF orientation is applied,
-16-bit grey is scaled (Pillow would clip it), alpha is dropped (not blended), and a broken file is named in the error.
+16-bit grey is scaled (Pillow would clip it), alpha is dropped (not blended), and a broken file is named in
+the error.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ _DEPTH_TOP = 65535
 def read_image(path: str | Path) -> np.ndarray:
     """Read a photo as `(H, W, 3)` RGB uint8, upright.
 
-    Grey becomes three equal channels, 16-bit grey is scaled by 1/257, alpha is dropped, EXIF orientation is applied.
+    Grey becomes three equal channels, 16-bit grey is scaled by 1/257, alpha is dropped, EXIF orientation is
+    applied.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an image, is cut short, or holds a kind of pixel that has no 8-bit meaning.
+        ValueError: the file is not an image, is cut short, or holds a kind of pixel that has no 8-bit
+            meaning.
     """
     image = _open(path)
     if image.mode.startswith("I;16") or image.mode == "I":
         grey = np.asarray(image).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
             raise ValueError(
-                f"{path}: integer pixels span {grey.min()}..{grey.max()}, expected 0..65535; save it as 8 or 16 bit"
+                f"{path}: integer pixels span {grey.min()}..{grey.max()}, expected 0..65535; "
+                "save it as 8 or 16 bit"
             )
         image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
     elif image.mode == "F":
@@ -60,7 +64,8 @@ def read_label_map(path: str | Path) -> np.ndarray:
 
 
 def read_depth(path: str | Path, unit: float = DEPTH_UNIT) -> np.ndarray:
-    """Read a depth image as `(H, W)` float32 metres: `.npy` in metres, or a 16-bit file in steps of `unit` metres.
+    """Read a depth image as `(H, W)` float32 metres: `.npy` in metres, or a 16-bit file in steps of `unit`
+    metres.
 
     The largest 16-bit value stands for 'beyond', that is the sky, and becomes 1000 m.
 
@@ -81,14 +86,16 @@ def read_depth(path: str | Path, unit: float = DEPTH_UNIT) -> np.ndarray:
     image = _open(path)
     if not (image.mode.startswith("I;16") or image.mode == "I"):
         raise ValueError(
-            f"{path}: a depth image is one 16-bit channel in steps of {unit} m, this file has mode {image.mode}"
+            f"{path}: a depth image is one 16-bit channel in steps of {unit} m, "
+            f"this file has mode {image.mode}"
         )
     steps = np.asarray(image)
     return np.where(steps >= _DEPTH_TOP, SKY_DEPTH, steps * unit).astype(np.float32)
 
 
 def write_depth(path: str | Path, depth: np.ndarray) -> None:
-    """Write `(H, W)` metres as a 16-bit PNG in centimetres; from 655.35 m on, and in the sky, the file says 65535."""
+    """Write `(H, W)` metres as a 16-bit PNG in centimetres; from 655.35 m on, and in the sky, the file says
+    65535."""
     steps = np.clip(np.rint(depth / DEPTH_UNIT), 0, _DEPTH_TOP).astype(np.uint16)
     Image.fromarray(steps).save(path, compress_level=1)
 

@@ -1,8 +1,9 @@
 """Pairs of a degraded and a clean crop, made on the fly: what every restoration stage trains on.
 
-Stateless: item `n` depends on `(seed, n)` alone, not on the worker, the order or what came before, so training resumes bit-exactly
-and any item can be made again. A crop is always full (the picture is enlarged where it is too small): there is no padding for the
-restorer to learn.
+Stateless: item `n` depends on `(seed, n)` alone, not on the worker, the order or what came before, so
+    training resumes bit-exactly
+and any item can be made again. A crop is always full (the picture is enlarged where it is too small): there
+is no padding for the restorer to learn.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class DegradationSource(Protocol):
     """Draws degradations: `unirestore.degradations.WeatherMixture`, or anything like it."""
 
     def draw(self, seed: int) -> Any:
-        """Give a callable `(image, *, seed, depth=None, label_map=None) -> image` that has `to_manifest(seed) -> dict`."""
+        """Give a callable `(image, *, seed, depth=None, label_map=None) -> image` that has `to_manifest(seed)
+        -> dict`."""
 
 
 class PairedDataset(Dataset):
@@ -37,12 +39,15 @@ class PairedDataset(Dataset):
         degradation: draws the weather; None gives clean-to-clean pairs only.
         seed: of everything.
         length: number of items; None takes the number of pictures in the sources.
-        resize: range of the factor that pictures are scaled by, drawn log-uniformly; raised where a crop would not be full.
+        resize: range of the factor that pictures are scaled by, drawn log-uniformly; raised where a crop
+            would not be full.
         long_side: scale the picture to this long side first; None leaves its own size.
-        identity_probability: share of clean-to-clean pairs, which teach the network to leave good pictures alone.
+        identity_probability: share of clean-to-clean pairs, which teach the network to leave good pictures
+            alone.
         box_probability: share of crops that are placed so that they hold a box, where the picture has boxes.
         flip_probability: share of mirrored crops.
-        weights: how often each source is drawn, relative to each other; None draws every picture equally often.
+        weights: how often each source is drawn, relative to each other; None draws every picture equally
+            often.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -96,7 +101,8 @@ class PairedDataset(Dataset):
         return self.length
 
     def __getitem__(self, n: int) -> dict[str, Any]:
-        """Item `n`: `degraded`, `clean` uint8 `(3, S, S)` RGB, `boxes`, `labels`, `weather`, `labelled`, `name`, `index`."""
+        """Item `n`: `degraded`, `clean` uint8 `(3, S, S)` RGB, `boxes`, `labels`, `weather`, `labelled`,
+        `name`, `index`."""
         if not 0 <= n < self.length:
             raise IndexError(f"item {n} of {self.length}")
         rng = np.random.default_rng([self.seed, n])
@@ -154,8 +160,8 @@ class PairedDataset(Dataset):
 def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip: bool = False) -> Sample:
     """Cut the square `window` (x, y, side) out of a sample, scale it to `size` pixels and mirror it if asked.
 
-    Boxes are clipped to the crop; one that keeps less than 30 % of its area or less than 4 pixels of a side is dropped.
-    Depth and label map go along, by nearest neighbour.
+    Boxes are clipped to the crop; one that keeps less than 30 % of its area or less than 4 pixels of a side
+    is dropped. Depth and label map go along, by nearest neighbour.
     """
     x, y, side = window
     shrink = side > size
@@ -191,7 +197,8 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack items: `degraded`, `clean` uint8 `(B, 3, S, S)`, `labelled` bool `(B,)`, `index` int64 `(B,)`; the rest become lists of length B."""
+    """Stack items: `degraded`, `clean` uint8 `(B, 3, S, S)`, `labelled` bool `(B,)`, `index` int64 `(B,)`;
+    the rest become lists of length B."""
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
     batch["degraded"] = torch.stack(batch["degraded"])  # (B, 3, S, S)
     batch["clean"] = torch.stack(batch["clean"])  # (B, 3, S, S)
@@ -201,7 +208,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _around(low: float, high: float, side: int, limit: int, place: float) -> int:
-    """Where a crop of `side` starts so that it holds the span `low..high` (or its centre, if it is too long)."""
+    """Where a crop of `side` starts so that it holds the span `low..high` (or its centre, if it is too
+    long)."""
     if high - low > side:
         low = high = (low + high) / 2
     first, last = max(high - side, 0), min(low, limit - side)

@@ -34,8 +34,8 @@ class Sample:
         name: what the file is called, for reports.
         label_map_names: class names of `label_map`.
         labelled: whether `boxes` is the whole truth; False where nobody annotated the picture.
-        crowd_boxes, crowd_labels: regions that stand for many objects (COCO `iscrowd`, VOC `difficult`); a measurement ignores
-            what is found there, training leaves them out.
+        crowd_boxes, crowd_labels: regions that stand for many objects (COCO `iscrowd`, VOC `difficult`); a
+            measurement ignores what is found there, training leaves them out.
         image_id: the id of the picture in its annotation file.
     """
 

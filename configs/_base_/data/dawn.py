@@ -1,11 +1,14 @@
-# DAWN (Kenk and Hassaballah, 2020, arXiv:2008.05402): real road photos in fog, rain, snow and sand with boxes; research use.
-# Only ever measured on, never trained on. Name one of its sets to a tool (`dawn_fog`), or inherit this file and set `data_root`.
+# DAWN (Kenk and Hassaballah, 2020, arXiv:2008.05402): real road photos in fog, rain, snow and sand with
+# boxes; research use. Only ever measured on, never trained on. Name one of its sets to a tool (`dawn_fog`),
+# or inherit this file and set `data_root`.
 data_root = "data/dawn"
 
 _classes = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 _hint = (
-    "DAWN is at https://data.mendeley.com/datasets/766ygrbt8y. Lay it out as DATA_ROOT/{fog,rain,snow,sand}/*.jpg and "
-    "DATA_ROOT/annotations/{fog,rain,snow,sand}.json (COCO, file names such as fog/foggy-002.jpg, classes person, bicycle, car, "
+    "DAWN is at https://data.mendeley.com/datasets/766ygrbt8y. Lay it out as "
+    "DATA_ROOT/{fog,rain,snow,sand}/*.jpg and "
+    "DATA_ROOT/annotations/{fog,rain,snow,sand}.json (COCO, file names such as fog/foggy-002.jpg, classes "
+    "person, bicycle, car, "
     "motorcycle, bus, truck)"
 )
 

@@ -1,10 +1,12 @@
-# Foggy Cityscapes (Sakaridis et al., IJCV 2018): the 500 validation photos of Cityscapes with synthetic fog, and the clean ones.
-# Boxes are the bounding boxes of the instance masks, as COCO json; a rider counts as a person, as in COCO.
+# Foggy Cityscapes (Sakaridis et al., IJCV 2018): the 500 validation photos of Cityscapes with synthetic fog,
+# and the clean ones. Boxes are the bounding boxes of the instance masks, as COCO json; a rider counts as a
+# person, as in COCO.
 data_root = "data/foggy_cityscapes"
 
 _classes = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 _hint = (
-    "register at https://www.cityscapes-dataset.com, take leftImg8bit_trainvaltest_foggy and gtFine, and convert the instance masks to COCO "
+    "register at https://www.cityscapes-dataset.com, take leftImg8bit_trainvaltest_foggy and gtFine, "
+    "and convert the instance masks to COCO "
     "json. Lay it out as DATA_ROOT/{leftImg8bit_foggy,leftImg8bit}/val/CITY/*.png and "
     "DATA_ROOT/annotations/{foggy_val_beta_0.02,clean_val}.json with file names such as CITY/NAME.png"
 )

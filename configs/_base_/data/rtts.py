@@ -1,4 +1,5 @@
-# RTTS, the real-world task-driven testing set of RESIDE (Li et al., TIP 2019): 4,322 hazy photos in Pascal VOC format; research use.
+# RTTS, the real-world task-driven testing set of RESIDE (Li et al., TIP 2019): 4,322 hazy photos in Pascal
+# VOC format; research use.
 data_root = "data/rtts"
 
 eval_sets = dict(
@@ -11,7 +12,8 @@ eval_sets = dict(
         condition="fog",
         format="voc",
         hint=(
-            "RTTS is part of RESIDE-beta, https://sites.google.com/view/reside-dehaze-datasets. Lay it out as in its archive: "
+            "RTTS is part of RESIDE-beta, https://sites.google.com/view/reside-dehaze-datasets. "
+            "Lay it out as in its archive: "
             "DATA_ROOT/{JPEGImages/*.png,Annotations/*.xml,ImageSets/Main/test.txt}"
         ),
     ),

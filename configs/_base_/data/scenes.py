@@ -1,5 +1,6 @@
-# The procedural street scenes of unirestore.data.scenes. Nothing to download: a missing set is rendered when it is first asked for
-# (about 30 s for 500 scenes) and kept below `data_root`. Seeds of the three sets do not meet.
+# The procedural street scenes of unirestore.data.scenes. Nothing to download: a missing set is rendered when
+# it is first asked for (about 30 s for 500 scenes) and kept below `data_root`. Seeds of the three sets do not
+# meet.
 data_root = "data/scenes"
 
 _classes = ("person", "bicycle", "car", "motorcycle", "bus", "truck")

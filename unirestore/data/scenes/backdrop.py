@@ -20,7 +20,8 @@ FAR = 400.0
 class Street:
     """Plan of the street, X in metres from the camera: lane borders, kerbs, and where pavements end.
 
-    `lanes` are the X of the lane borders from left to right; `crossing` is the depth range of a cross street, or None.
+    `lanes` are the X of the lane borders from left to right; `crossing` is the depth range of a cross street,
+    or None.
     """
 
     lanes: tuple[float, ...]
@@ -118,7 +119,8 @@ def paint_ground(
     names: dict[str, int],
     shadows: list[np.ndarray],
 ) -> None:
-    """Verge, pavements, road with its marks, texture, wear and the shadows of what stands on it (`shadows`: (N, 2) X, Z)."""
+    """Verge, pavements, road with its marks, texture, wear and the shadows of what stands on it (`shadows`:
+    (N, 2) X, Z)."""
     up = (0.0, 1.0, 0.0)
     ids = {
         name: canvas.surface(names[label], up, (0, 0, 0))
@@ -137,7 +139,9 @@ def paint_ground(
     def strip(x1, x2, colour, surface=0, z1=NEAR, z2=FAR):
         z1 = max(z1, NEAR)
         if z2 > z1:
-            sketch.polygon([(x1, 0.0, z1), (x1, 0.0, z2), (x2, 0.0, z2), (x2, 0.0, z1)], np.minimum(colour, 255), surface)
+            sketch.polygon(
+                [(x1, 0.0, z1), (x1, 0.0, z2), (x2, 0.0, z2), (x2, 0.0, z1)], np.minimum(colour, 255), surface
+            )
 
     strip(-900, 900, verge, ids["verge"])
     strip(street.left - street.pavement, street.right + street.pavement, paving, ids["pavement"])
@@ -153,7 +157,9 @@ def paint_ground(
     _texture(canvas, rng, shadows, light)
 
 
-def _paint_wear(strip, rng: np.random.Generator, street: Street, asphalt: np.ndarray, paving: np.ndarray) -> None:
+def _paint_wear(
+    strip, rng: np.random.Generator, street: Street, asphalt: np.ndarray, paving: np.ndarray
+) -> None:
     """Tyre tracks, patches, manholes and the joints of the pavement."""
     for a, b in itertools.pairwise(street.lanes):
         for share in (0.27, 0.73):
@@ -161,7 +167,14 @@ def _paint_wear(strip, rng: np.random.Generator, street: Street, asphalt: np.nda
             strip(x - 0.3, x + 0.3, asphalt * 0.96)
     for _ in range(int(rng.integers(0, 4))):
         x, z = rng.uniform(street.left, street.right - 1), rng.uniform(3, 30)
-        strip(x, min(x + rng.uniform(0.6, 2.5), street.right), asphalt * rng.uniform(0.85, 1.1), 0, z, z + rng.uniform(1, 6))
+        strip(
+            x,
+            min(x + rng.uniform(0.6, 2.5), street.right),
+            asphalt * rng.uniform(0.85, 1.1),
+            0,
+            z,
+            z + rng.uniform(1, 6),
+        )
     if rng.random() < 0.4:
         x, z = rng.uniform(street.left + 0.5, street.right - 1), rng.uniform(5, 14)
         strip(x, x + 0.7, asphalt * 0.62, 0, z, z + 0.7)

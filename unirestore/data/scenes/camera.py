@@ -1,7 +1,9 @@
 """A pinhole camera above a flat street.
 
-World axes in metres: X to the right, Y up from the road surface, Z forward from the camera. A point lands on pixel
-`u = cx + f X / Z`, `v = cy + f (height - Y) / Z`; the horizon is row `cy`. Depth is Z, as a stereo rig would measure it.
+World axes in metres: X to the right, Y up from the road surface, Z forward from the camera. A point lands on
+    pixel
+`u = cx + f X / Z`, `v = cy + f (height - Y) / Z`; the horizon is row `cy`. Depth is Z, as a stereo rig would
+measure it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ NEAR = 0.8
 
 @dataclass(frozen=True)
 class Camera:
-    """Pixels are those of a `size` x `size` picture; `focal`, `cx`, `cy` are in pixels, `height` in metres."""
+    """Pixels are those of a `size` x `size` picture; `focal`, `cx`, `cy` are in pixels, `height` in
+    metres."""
 
     size: int
     focal: float
@@ -45,7 +48,8 @@ class Camera:
 
 
 def clip_near(points: np.ndarray, near: float = NEAR) -> np.ndarray:
-    """Cut the part of a planar polygon `(N, 3)` behind `near` off (Sutherland-Hodgman); may come back empty."""
+    """Cut the part of a planar polygon `(N, 3)` behind `near` off (Sutherland-Hodgman); may come back
+    empty."""
     inside = points[:, 2] >= near
     if inside.all():
         return points

@@ -1,7 +1,8 @@
 """What scenes are drawn on: a picture at twice the size, and for each pixel the surface that it shows.
 
-Objects are painted from far to near. Each fill goes into the colour picture and, if it names a surface, into the surface map; a surface
-knows its plane, its label and its owner, so exact depth, label map and visible boxes are read off the surface map at the end.
+Objects are painted from far to near. Each fill goes into the colour picture and, if it names a surface, into
+the surface map; a surface knows its plane, its label and its owner, so exact depth, label map and visible
+boxes are read off the surface map at the end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Sketch:
     """The shapes of one object, gathered first so that they are projected in one go.
 
     Args:
-        axes: what the three local axes are in the world, `(3, 3)`, one axis a row; None where points are world points.
+        axes: what the three local axes are in the world, `(3, 3)`, one axis a row; None where points are
+            world points.
         centre: where the local origin stands.
     """
 
@@ -53,7 +55,8 @@ class Sketch:
     def capsules(
         self, camera: Camera, ends: np.ndarray, radii: np.ndarray, colours: Sequence[Colour], surface: int = 0
     ) -> None:
-        """Round-ended limbs: `ends` `(N, 2, 3)` in metres, `radii` `(N, 2)` in metres at each end, far limbs first."""
+        """Round-ended limbs: `ends` `(N, 2, 3)` in metres, `radii` `(N, 2)` in metres at each end, far limbs
+        first."""
         uv = camera.project(ends.reshape(-1, 3)).reshape(-1, 2, 2)
         radius = radii * camera.focal / np.maximum(ends[:, :, 2], 0.8)
         along = uv[:, 1] - uv[:, 0]
@@ -70,7 +73,8 @@ def _plain(colour: Colour) -> tuple[float, float, float]:
 
 
 class Canvas:
-    """Colour picture and surface map of one scene; all pixel coordinates given to it are of the final picture."""
+    """Colour picture and surface map of one scene; all pixel coordinates given to it are of the final
+    picture."""
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
@@ -96,7 +100,8 @@ class Canvas:
         return self.surface(label, (0.0, 0.0, 1.0), (0.0, 0.0, z))
 
     def paint(self, sketch: Sketch) -> tuple[float, float, float, float] | None:
-        """Draw a sketch; gives the pixel box of everything in it that names a surface, also outside the picture."""
+        """Draw a sketch; gives the pixel box of everything in it that names a surface, also outside the
+        picture."""
         if not sketch.fills:
             return None
         flat = self.camera.project(sketch.world(sketch.points)) if sketch.points else np.zeros((0, 2))
@@ -134,7 +139,8 @@ class Canvas:
     def sprite(
         self, rgba: np.ndarray, box: Sequence[float], surface: int, tint: Colour = (1.0, 1.0, 1.0)
     ) -> None:
-        """Blend an `(h, w, 4)` uint8 picture into a pixel box; where it is more than half opaque it takes the surface map."""
+        """Blend an `(h, w, 4)` uint8 picture into a pixel box; where it is more than half opaque it takes the
+        surface map."""
         x1, y1, x2, y2 = (round(v * SUPERSAMPLING) for v in box)
         width, height = x2 - x1, y2 - y1
         if width < 1 or height < 1 or width > 4 * self.side or height > 4 * self.side:
@@ -173,7 +179,8 @@ class Canvas:
         self.surfaces[top:bottom, left:right][alpha > 127] = surface
 
     def warp(self, texture: np.ndarray, corners: np.ndarray, surface: int) -> None:
-        """Lay an `(h, w, 3)` texture on a quadrilateral: world `corners` `(4, 3)` for its top left, top right, bottom right, bottom left."""
+        """Lay an `(h, w, 3)` texture on a quadrilateral: world `corners` `(4, 3)` for its top left, top
+        right, bottom right, bottom left."""
         uv = self.camera.project(corners)
         rows, columns = self.window((*uv.min(0), *uv.max(0)))
         height, width = rows.stop - rows.start, columns.stop - columns.start
@@ -228,7 +235,9 @@ class Canvas:
         """Depth `(S, S)` float32 metres (3 to 300, sky 1000) and label map `(S, S)` uint8."""
         shown = self.surfaces[::SUPERSAMPLING, ::SUPERSAMPLING].astype(np.intp)
         planes = np.array(self.planes, np.float32).T
-        axis = np.arange(self.size, dtype=np.float32) + 0.25  # the pixels that are kept lie left of and above the middle
+        axis = (
+            np.arange(self.size, dtype=np.float32) + 0.25
+        )  # the pixels that are kept lie left of and above the middle
         a = (axis - self.camera.cx) / self.camera.focal
         b = (self.camera.cy - axis) / self.camera.focal
         slope = planes[0].take(shown)

@@ -1,4 +1,5 @@
-"""Persons on foot, and bicycles and motorcycles with and without riders, built of round-ended limbs and rings.
+"""Persons on foot, and bicycles and motorcycles with and without riders, built of round-ended limbs and
+rings.
 
 Local axes in metres: s forward, y up, t to the left. `yaw` 0 looks away from the camera.
 """
@@ -13,7 +14,8 @@ from unirestore.data.scenes.light import Light
 SKINS = ((236, 200, 172), (222, 176, 140), (190, 138, 100), (140, 94, 66), (92, 62, 44))
 HAIRS = ((28, 22, 20), (58, 40, 28), (104, 72, 42), (180, 146, 92), (150, 148, 146))
 TOPS = (
-    (34, 36, 42), (60, 64, 72), (170, 32, 36), (40, 70, 130), (222, 222, 218), (46, 96, 70), (214, 160, 50), (120, 70, 110),
+    (34, 36, 42), (60, 64, 72), (170, 32, 36), (40, 70, 130), (222, 222, 218), (46, 96, 70), (214, 160, 50),
+    (120, 70, 110),
     (88, 70, 54), (230, 120, 50), (110, 150, 180), (200, 210, 60),
 )  # fmt: skip
 TROUSERS = ((32, 34, 42), (44, 58, 92), (74, 74, 78), (110, 96, 76), (24, 24, 26), (150, 140, 120))
@@ -50,7 +52,8 @@ class Figure:
         )
 
     def limb(self, a, b, r1: float, r2: float, colour, bias: float = 0.0) -> None:
-        """A limb from `a` to `b` with radii at both ends; `bias` metres moves it forward in the painting order."""
+        """A limb from `a` to `b` with radii at both ends; `bias` metres moves it forward in the painting
+        order."""
         ends = self.world([a, b])
         self.ends.append(ends)
         self.radii.append((r1, r2))
@@ -157,7 +160,8 @@ def draw_cycle(
 ) -> tuple[tuple | None, tuple | None, int]:
     """Paint a bicycle or motorcycle with or without a rider.
 
-    Gives the pixel boxes of the cycle and the rider and the number of the first surface of the rider; `labels` are those of the two.
+    Gives the pixel boxes of the cycle and the rider and the number of the first surface of the rider;
+    `labels` are those of the two.
     """
     machine = Figure(canvas, light, x, z, yaw, labels[0])
     colour = _pick(
@@ -190,7 +194,7 @@ def _wheels_then(figure: Figure, motor: bool, light: Light) -> tuple | None:
             ],
             1,
         )
-        if side_on < 0.5 or motor:
+        if side_on < 0.25 or motor:
             for t in (-tyre, tyre):
                 sketch.polygon(figure.world(rim + np.array([0, 0, t])), dark, figure.surface)
             if side_on > 0.3:

@@ -1,4 +1,5 @@
-"""From a seed to a street scene: plan, paint from far to near, read boxes, depth and label map off, and photograph it."""
+"""From a seed to a street scene: plan, paint from far to near, read boxes, depth and label map off, and
+photograph it."""
 
 from __future__ import annotations
 
@@ -20,13 +21,15 @@ from unirestore.data.scenes.vehicles import draw_vehicle
 
 # The first twelve are CamVid's, in its order, so that label maps of both can be used together.
 SCENE_LABELS = (
-    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist", "void",
+    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
+    "void",
     "bus", "truck", "motorcycle",
 )  # fmt: skip
 _LABEL = {name: i for i, name in enumerate(SCENE_LABELS)}
 _LABEL_OF_CLASS = {"person": "pedestrian", "bicycle": "bicyclist"}
 MIN_VISIBLE = 0.25
 MIN_SIDE = 3.0
+SLIVER = 0.01  # share of the picture below which what the border cuts to less than a quarter is left out
 
 
 @dataclass
@@ -51,7 +54,8 @@ class Scene:
 def render_scene(seed: int, size: int = 256) -> Scene:
     """Render the scene of a seed at `size` x `size` pixels; the same seed always gives the same scene.
 
-    An object is listed if at least a quarter of it can be seen.
+    An object is listed if nearer things leave at least a quarter of it to be seen; of those that the border
+    cuts to less than a quarter only the large ones are.
 
     Raises:
         ValueError: `size` is below 32 or `seed` is negative.
@@ -70,9 +74,9 @@ def render_scene(seed: int, size: int = 256) -> Scene:
     paint_ground(
         canvas, light, rng, street, _LABEL, [shape for actor in actors for shape in _shadows(actor, light)]
     )
-    found: list[tuple[int, int, int, tuple, float]] = []
+    found: list[tuple] = []
     things = sorted(_scenery(canvas, light, rng, street), key=lambda thing: -thing[0])
-    for z, draw in _merge(things, actors):
+    for _, draw in _merge(things, actors):
         if isinstance(draw, Actor):
             found.extend(_paint_actor(canvas, light, rng, draw))
         else:
@@ -107,7 +111,8 @@ def _merge(things: list, actors: list[Actor]):
 
 
 def _shadows(actor: Actor, light: Light) -> list[np.ndarray]:
-    """What an actor darkens on the ground, `(N, 2)` X, Z: the place below it, and its cast shadow in the sun."""
+    """What an actor darkens on the ground, `(N, 2)` X, Z: the place below it, and its cast shadow in the
+    sun."""
     if actor.model is not None:
         shape, height = ground_shape(actor.model, actor.x, actor.z, actor.yaw), actor.model.height
     else:
@@ -140,7 +145,9 @@ def _scenery(canvas: Canvas, light: Light, rng: np.random.Generator, street: Str
         kerb = street.left - 0.5 if side < 0 else street.right + 0.5
         z, last_end, last_height = rng.uniform(-8, 6), -99.0, 0.0
         while z < 120 and street.kind != "highway":
-            stretch = 1.0 if z < 45 else 1.8  # far fronts are a few pixels wide: fewer and longer ones will do
+            stretch = (
+                1.0 if z < 45 else 1.8
+            )  # far fronts are a few pixels wide: fewer and longer ones will do
             length = stretch * (rng.uniform(8, 26) if street.kind == "city" else rng.uniform(8, 14))
             end = z + length
             blocked = street.crossing and z < street.crossing[1] + 2 and end > street.crossing[0] - 2
@@ -155,7 +162,7 @@ def _scenery(canvas: Canvas, light: Light, rng: np.random.Generator, street: Str
             z = end + (rng.uniform(0, 1.5) if street.kind == "city" else rng.uniform(3, 14))
         chance, step = {"city": (0.3, 10), "suburb": (0.65, 9), "highway": (0.8, 7)}[street.kind]
         if rng.random() < 0.85:
-            for z in np.arange(rng.uniform(5, 12), 110, step):
+            for z in np.arange(rng.uniform(7, 14), 110, step):
                 if rng.random() < chance and not (
                     street.crossing and street.crossing[0] - 2 < z < street.crossing[1] + 2
                 ):
@@ -232,23 +239,26 @@ def _paint_actor(canvas: Canvas, light: Light, rng: np.random.Generator, actor: 
 
 
 def _entry(canvas: Canvas, index: int, first: int, last: int, box: tuple) -> tuple:
-    inside = (np.clip(box[2], 0, canvas.size) - np.clip(box[0], 0, canvas.size)) * (
-        np.clip(box[3], 0, canvas.size) - np.clip(box[1], 0, canvas.size)
-    )
-    share = inside / max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
+    """(class, first surface, last surface, box, pixels before anything else hides it, share of the box in the
+    picture)."""
+    x1, y1, x2, y2 = np.clip(box, 0, canvas.size)
+    share = (x2 - x1) * (y2 - y1) / max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
     count, _ = canvas.count(box, first, last)
-    return index, first, last, box, count / max(share, 1e-6)
+    return index, first, last, box, count, share
 
 
 def _visible(canvas: Canvas, found: list) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes and labels of what can be told: not hidden for the most part, and not a sliver at the border."""
     boxes, labels = [], []
-    for index, first, last, box, whole in found:
+    for index, first, last, box, whole, share in found:
         count, exact = canvas.count(box, first, last)
         if (
             exact is None
             or count < MIN_VISIBLE * whole
             or min(exact[2] - exact[0], exact[3] - exact[1]) < MIN_SIDE
         ):
+            continue
+        if share < MIN_VISIBLE and count < SLIVER * canvas.side**2:
             continue
         boxes.append(exact)
         labels.append(index)
@@ -268,7 +278,8 @@ def _vignette(size: int) -> np.ndarray:
 
 
 def _photograph(canvas: Canvas, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """Shrink to the final size, then exposure, contrast, white balance, vignette and a little sensor noise."""
+    """Shrink to the final size, then exposure, contrast, white balance, vignette and a little sensor
+    noise."""
     size = canvas.size
     image = cv2.resize(canvas.image, (size, size), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:

@@ -12,7 +12,8 @@ from unirestore.data.scenes.canvas import Canvas, Sketch
 from unirestore.data.scenes.light import Light
 
 WALLS = (
-    (178, 110, 84), (156, 88, 70), (200, 184, 156), (218, 208, 188), (186, 184, 178), (150, 152, 156), (210, 190, 150),
+    (178, 110, 84), (156, 88, 70), (200, 184, 156), (218, 208, 188), (186, 184, 178), (150, 152, 156), (210,
+    190, 150),
     (164, 142, 118), (226, 224, 216), (120, 104, 96), (190, 150, 120),
 )  # fmt: skip
 _TILE = 24
@@ -20,7 +21,8 @@ _TILE = 24
 
 @lru_cache(maxsize=64)
 def window_tile(style: int, far: bool) -> tuple[np.ndarray, np.ndarray]:
-    """One bay of one storey: brightness of the wall `(T, T)` uint8 around 128, and glass `(T, T)` uint8 0 or 255."""
+    """One bay of one storey: brightness of the wall `(T, T)` uint8 around 128, and glass `(T, T)` uint8 0 or
+    255."""
     rng = np.random.default_rng([83, style])
     wall = np.full((_TILE, _TILE), 128, np.uint8)
     if style % 3 == 0:  # brick courses
@@ -42,15 +44,18 @@ def window_tile(style: int, far: bool) -> tuple[np.ndarray, np.ndarray]:
     if far:
         side = _TILE // 2
         wall = cv2.resize(wall, (side, side), interpolation=cv2.INTER_AREA)
-        glass = np.where(cv2.resize(glass, (side, side), interpolation=cv2.INTER_AREA) > 127, 255, 0).astype(np.uint8)
+        glass = np.where(cv2.resize(glass, (side, side), interpolation=cv2.INTER_AREA) > 127, 255, 0).astype(
+            np.uint8
+        )
     return wall, glass
 
 
 def facade(
-    rng: np.random.Generator, light: Light, wall: np.ndarray, normal: tuple[float, float, float], style: int, bays: int, storeys: int,
-    shop: bool, z: float,
+    rng: np.random.Generator, light: Light, wall: np.ndarray, normal: tuple[float, float, float], style: int,
+    bays: int, storeys: int, shop: bool, z: float,
 ) -> np.ndarray:  # fmt: skip
-    """A lit wall `(storeys * T, bays * T, 3)` RGB uint8 with windows and, if asked, a shop front in its lowest storey."""
+    """A lit wall `(storeys * T, bays * T, 3)` RGB uint8 with windows and, if asked, a shop front in its
+    lowest storey."""
     tile, glass = window_tile(style, z > 35)
     side = len(tile)
     air, tone = 1 - np.exp(-z / 900), light.shade(normal)
@@ -69,7 +74,9 @@ def facade(
     colour = lit(np.array([34.0, 40, 46])) * (1 - sky) + light.horizon * sky
     on = pane[..., 0] > (0.62 if light.lamps else 0.985)
     colour[on] = (252, 214, 140)
-    panes = cv2.resize(colour.clip(0, 255).astype(np.uint8), (bays * side, storeys * side), interpolation=cv2.INTER_NEAREST)
+    panes = cv2.resize(
+        colour.clip(0, 255).astype(np.uint8), (bays * side, storeys * side), interpolation=cv2.INTER_NEAREST
+    )
     cv2.copyTo(panes, np.tile(glass, (storeys, bays)), image)
     if shop:
         _shop_front(rng, light, image[(storeys - 1) * side :], lit, wall, bays, side)
@@ -85,7 +92,9 @@ def _shop_front(rng, light: Light, image: np.ndarray, lit, wall: np.ndarray, bay
     start = 0
     while start < bays * side - q:  # letters, if one looks closely
         width = int(rng.integers(2, 5))
-        image[q // 3 : q - q // 4, start + q : start + q + width] = lit(sign * 0.4 + 140 * (sign.mean() < 110))
+        image[q // 3 : q - q // 4, start + q : start + q + width] = lit(
+            sign * 0.4 + 140 * (sign.mean() < 110)
+        )
         start += width + int(rng.integers(1, 5)) + (side if rng.random() < 0.1 else 0)
     for bay in range(bays):
         glass = (236, 204, 146) if light.lamps else lit(np.array([46, 52, 58])) * 0.8 + light.horizon * 0.2
@@ -95,10 +104,11 @@ def _shop_front(rng, light: Light, image: np.ndarray, lit, wall: np.ndarray, bay
 
 
 def draw_building(
-    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, side: int, z1: float, z2: float, height: float, label: int, house: bool,
-    hidden: bool = False,
+    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, side: int, z1: float, z2: float, height: float,
+    label: int, house: bool, hidden: bool = False,
 ) -> None:  # fmt: skip
-    """Paint a building whose road front stands at X = `x` from depth `z1` to `z2`, on the left (`side` -1) or right (+1).
+    """Paint a building whose road front stands at X = `x` from depth `z1` to `z2`, on the left (`side` -1) or
+    right (+1).
 
     `hidden` leaves the end wall out, where a nearer neighbour covers it.
     """
@@ -163,7 +173,7 @@ def crown(style: int) -> np.ndarray:
     if style >= 12:
         _branch(rgba, rng, np.array([side / 2, side - 1.0]), -np.pi / 2, side * 0.3, 6.0, 6)
     elif style >= 8:
-        for i in range(260):
+        for _ in range(260):
             f = rng.random() ** 0.7
             y = 6 + f * (side - 12)
             half = 6 + f * side * 0.36
@@ -180,14 +190,15 @@ def crown(style: int) -> np.ndarray:
                 -1,
             )
     else:
-        lobes = rng.uniform(0.25, 0.75, (7, 2)) * side
-        for i in range(420):
+        lobes = rng.uniform(0.26, 0.74, (7, 2)) * side
+        for i in range(1100):
             cx, cy = lobes[int(rng.integers(len(lobes)))]
-            r, a = rng.random() ** 0.6 * side * 0.23, rng.uniform(0, 2 * np.pi)
+            r, a = rng.random() ** 0.6 * side * 0.24, rng.uniform(0, 2 * np.pi)
             x, y = cx + r * np.cos(a), cy + r * np.sin(a) * 0.9
-            order = i / 420
-            tone = int(np.clip(70 + 85 * order + 0.35 * (side / 2 - y) + rng.normal(0, 20), 30, 240))
-            cv2.circle(rgba, (int(x), int(y)), int(rng.uniform(5, 12)), (tone, tone, tone, 255), -1)
+            tone = int(np.clip(62 + 90 * i / 1100 + 0.4 * (side / 2 - y) + rng.normal(0, 20), 26, 240))
+            cv2.circle(
+                rgba, (int(x), int(y)), int(rng.uniform(3, 8 - 3 * i / 1100)), (tone, tone, tone, 255), -1
+            )
     return cv2.resize(rgba, (96, 96), interpolation=cv2.INTER_AREA)
 
 

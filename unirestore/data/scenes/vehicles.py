@@ -1,7 +1,8 @@
-"""Cars, buses and trucks: a side profile extruded across the width, so that every view comes out of one model.
+"""Cars, buses and trucks: a side profile extruded across the width, so that every view comes out of one
+model.
 
-`yaw` 0 drives away from the camera. Colours are plain tuples here: a vehicle is some hundred small shapes, and arrays would cost more
-than the drawing.
+`yaw` 0 drives away from the camera. Colours are plain tuples here: a vehicle is some hundred small shapes,
+and arrays would cost more than the drawing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def draw_vehicle(
     yaw: float,
     label: int,
 ) -> tuple[float, float, float, float]:
-    """Paint a vehicle that stands at world (x, z); gives the pixel box of all of it, also outside the picture."""
+    """Paint a vehicle that stands at world (x, z); gives the pixel box of all of it, also outside the
+    picture."""
     paints = BUS_PAINTS if model.name == "bus" else PAINTS
     paint = _dim(paints[int(rng.integers(len(paints)))], rng.uniform(0.92, 1.06))
     load = LOADS[int(rng.integers(len(LOADS)))]
@@ -68,7 +70,9 @@ def _along(s1: float, s2: float, y1: float, y2: float, t: float) -> list:
 class _Painter:
     """Turns the model of one vehicle into polygons of one sketch, back faces left out."""
 
-    def __init__(self, canvas: Canvas, light: Light, x, z, yaw, label: int, model: VehicleModel, lit: bool) -> None:
+    def __init__(
+        self, canvas: Canvas, light: Light, x, z, yaw, label: int, model: VehicleModel, lit: bool
+    ) -> None:
         self.canvas, self.light, self.label, self.model, self.lit = canvas, light, label, model, lit
         self.small = canvas.camera.pixels_per_metre(z) * model.length < _SMALL
         sin, cos = math.sin(yaw), math.cos(yaw)
@@ -156,12 +160,16 @@ class _Painter:
         def edge(f: float, inset: float) -> tuple[float, float, float]:
             return s1 + (s2 - s1) * f, y1 + (y2 - y1) * f, h1 + (h2 - h1) * f - inset
 
-        low, high = (0.08, 0.94) if y2 > y1 else (0.92, 0.08)  # fractions of the strip at its lower and upper edge
+        low, high = (
+            (0.08, 0.94) if y2 > y1 else (0.92, 0.08)
+        )  # fractions of the strip at its lower and upper edge
         a, b, m = edge(low, 0.08), edge(high, 0.08), edge(0.5 * (low + high), 0.08)
         bright = 0.34 if self.light.time != "dusk" else 0.14
         self.sketch.polygon([a, b, _mirror(b), _mirror(a)], self.colour(_GLASS, normal, 0.35 * bright))
         if not self.small:
-            self.sketch.polygon([m, b, _mirror(b), (m[0], m[1], 0.1 * h1)], self.colour(_GLASS, normal, bright))
+            self.sketch.polygon(
+                [m, b, _mirror(b), (m[0], m[1], 0.1 * h1)], self.colour(_GLASS, normal, bright)
+            )
 
     def front(self, body: Body) -> None:
         """Head lamps, grille, lower intake, plate and, on a bus, the sign of its line."""
@@ -170,7 +178,12 @@ class _Painter:
         low, high = self.model.lamps
         lamp = (255, 248, 222) if self.lit else self.colour((216, 222, 228), self.forward, 0.25)
         for t in (w, -w):
-            corners = [(s, low, 0.6 * t), (s, high - 0.02, 0.56 * t), (s - 0.06, high, 0.95 * t), (s - 0.04, low + 0.04, 0.95 * t)]
+            corners = [
+                (s, low, 0.6 * t),
+                (s, high - 0.02, 0.56 * t),
+                (s - 0.06, high, 0.95 * t),
+                (s - 0.04, low + 0.04, 0.95 * t),
+            ]
             add(corners, lamp)
             if self.lit:
                 self.glows.append((s, 0.76 * t, (low + high) / 2, (96, 90, 70)))
@@ -179,13 +192,22 @@ class _Painter:
         if not small:
             base = body.profile[0][1]
             add(_end(s, base + 0.05, low - 0.14, 0.68 * w, -0.68 * w), dark)
-            add(_end(s + 0.01, low + 0.07, low + 0.09, 0.5 * w, -0.5 * w), self.colour((150, 152, 156), self.forward))
+            add(
+                _end(s + 0.01, low + 0.07, low + 0.09, 0.5 * w, -0.5 * w),
+                self.colour((150, 152, 156), self.forward),
+            )
             self.plate(s + 0.02, low - 0.16, (238, 238, 232), self.forward)
             for t in (0.86 * w, -0.86 * w):  # fog lamps
-                add(_end(s, base + 0.1, base + 0.18, t + 0.06, t - 0.06), self.colour((190, 192, 194), self.forward))
+                add(
+                    _end(s, base + 0.1, base + 0.18, t + 0.06, t - 0.06),
+                    self.colour((190, 192, 194), self.forward),
+                )
         if self.model.name == "bus":
             y = body.profile[2][1]
-            add(_end(body.profile[2][0] + 0.02, y + 0.02, y + 0.24, 0.7 * w, -0.7 * w), self.colour((20, 20, 22), self.forward))
+            add(
+                _end(body.profile[2][0] + 0.02, y + 0.02, y + 0.24, 0.7 * w, -0.7 * w),
+                self.colour((20, 20, 22), self.forward),
+            )
             add(_end(body.profile[2][0] + 0.04, y + 0.07, y + 0.19, 0.45 * w, -0.5 * w), (255, 176, 60))
 
     def rear(self, body: Body) -> None:
@@ -198,7 +220,10 @@ class _Painter:
         for t in (w, -w):
             add(_end(s, low, high, 0.66 * t, 0.96 * t), red)
             if not self.small:
-                add(_end(s - 0.01, low + 0.02, low + 0.08, 0.7 * t, 0.92 * t), self.colour((226, 150, 120), self.backward))
+                add(
+                    _end(s - 0.01, low + 0.02, low + 0.08, 0.7 * t, 0.92 * t),
+                    self.colour((226, 150, 120), self.backward),
+                )
             if self.lit:
                 self.glows.append((s, 0.8 * t, (low + high) / 2, (110, 16, 10)))
         if self.small:
@@ -207,7 +232,10 @@ class _Painter:
         if body.bulk:
             add(_end(s, high + 0.1, body.profile[-2][1] - 0.1, 0.025, -0.025), dark)
             for t in (0.5 * w, -0.5 * w):
-                add(_end(s, high + 0.2, body.profile[-2][1] - 0.2, t + 0.02, t - 0.02), self.colour((150, 150, 150), self.backward))
+                add(
+                    _end(s, high + 0.2, body.profile[-2][1] - 0.2, t + 0.02, t - 0.02),
+                    self.colour((150, 150, 150), self.backward),
+                )
             add(_end(s, base - 0.35, base - 0.2, 0.95 * w, -0.95 * w), dark)
         else:
             add(_end(s, base + 0.04, base + 0.16, 0.9 * w, -0.9 * w), dark)
@@ -221,7 +249,11 @@ class _Painter:
         add, k, normal, small = self.sketch.polygon, self.side, self.flank_normal, self.small
         w = k * body.width / 2
         surface = self.canvas.surface(self.label, normal, self.at(0.0, 0.0, w))
-        add([(s, y, k * h) for (s, y), h in zip(body.profile, half)], self.colour(paint, normal, 0.06), surface)
+        add(
+            [(s, y, k * h) for (s, y), h in zip(body.profile, half)],
+            self.colour(paint, normal, 0.06),
+            surface,
+        )
         ends, bottom, top = [s for s, _ in body.profile], body.profile[0][1], max(y for _, y in body.profile)
         s1, s2, belt = max(ends) - 0.12, min(ends) + 0.12, min(body.belt, top)
         if body.bulk:
@@ -232,9 +264,12 @@ class _Painter:
                 add(_along(s, s + 0.03, bottom, top, w), self.colour(_dim(paint, 0.86), normal))
             return
         raised = (normal[0] * 0.74, 0.67, normal[2] * 0.74)
-        add([(s1 - 0.05, belt - 0.24, w), (s1 - 0.3, belt - 0.1, w), (s2 + 0.1, belt - 0.05, w), (s2, belt - 0.2, w)],
+        upper, lower = (s1 - 0.3, belt - 0.1, w), (s1 - 0.05, belt - 0.24, w)
+        add([lower, upper, (s2 + 0.1, belt - 0.05, w), (s2, belt - 0.2, w)],
             self.colour(paint, raised, 0.18))  # fmt: skip
-        add(_along(s1, s2, bottom, bottom + 0.36 * (belt - bottom), w), self.colour(_dim(paint, 0.68), normal))
+        add(
+            _along(s1, s2, bottom, bottom + 0.36 * (belt - bottom), w), self.colour(_dim(paint, 0.68), normal)
+        )
         self.panes(body, top)
         if small:
             return
@@ -242,7 +277,10 @@ class _Painter:
         for i, door in enumerate(self.model.doors):
             add(_along(door, door - 0.03, bottom + 0.06, belt, w), seam)
             if i + 1 < len(self.model.doors) and self.model.name == "car":
-                add(_along(door - 0.62, door - 0.8, belt - 0.17, belt - 0.13, w), self.colour(_dim(paint, 0.4), normal))
+                add(
+                    _along(door - 0.62, door - 0.8, belt - 0.17, belt - 0.13, w),
+                    self.colour(_dim(paint, 0.4), normal),
+                )
         if self.model.name != "bus":
             s, y = body.windows[0][0][0], body.belt + 0.02
             add([(s, y, w), (s, y + 0.15, w * 1.14), (s - 0.2, y + 0.15, w * 1.14), (s - 0.18, y, w * 1.14)],
@@ -259,7 +297,8 @@ class _Painter:
         streak = self.colour(_GLASS, normal, 0.36)
         for window in body.windows:
             corners = [
-                (s, y, k * (body.width / 2 - body.lean * min(max((y - body.belt) / span, 0.0), 1.0))) for s, y in window
+                (s, y, k * (body.width / 2 - body.lean * min(max((y - body.belt) / span, 0.0), 1.0)))
+                for s, y in window
             ]
             self.sketch.polygon(corners, pane)
             if not self.small and not lit:
@@ -272,9 +311,15 @@ class _Painter:
         t = self.side * self.model.bodies[-1].width / 2
         if not self.faces(normal, self.at(0.0, r, t)):
             return
-        arch, tyre, rim = self.colour((14, 14, 16), normal), self.colour(_TYRE, normal), self.colour((158, 160, 164), normal, 0.1)
+        arch, tyre, rim = (
+            self.colour((14, 14, 16), normal),
+            self.colour(_TYRE, normal),
+            self.colour((158, 160, 164), normal, 0.1),
+        )
         for s in self.model.wheels:
-            self.sketch.polygon([(s + 1.22 * r * c, r + 1.22 * r * d, t) for c, d in _CIRCLE if d > -0.3], arch)
+            self.sketch.polygon(
+                [(s + 1.22 * r * c, r + 1.22 * r * d, t) for c, d in _CIRCLE if d > -0.3], arch
+            )
             self.disc(s, r, r, t * 1.005, tyre, self.default)
             self.disc(s, r, r * 0.66, t * 1.006, rim)
             if not self.small:
@@ -283,7 +328,12 @@ class _Painter:
                     c, d = math.cos(turn + i * 1.2566), math.sin(turn + i * 1.2566)
                     n, q = 0.08 * r, 0.58 * r
                     self.sketch.polygon(
-                        [(s - n * d, r + n * c, t), (s + q * c - n * d, r + q * d + n * c, t), (s + q * c + n * d, r + q * d - n * c, t)], rim
+                        [
+                            (s - n * d, r + n * c, t),
+                            (s + q * c - n * d, r + q * d + n * c, t),
+                            (s + q * c + n * d, r + q * d - n * c, t),
+                        ],
+                        rim,
                     )
 
     def disc(self, s: float, y: float, radius: float, t: float, colour: RGB, surface: int = 0) -> None:

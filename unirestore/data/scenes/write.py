@@ -13,7 +13,7 @@ from PIL import Image
 from unirestore.data.images import write_depth
 from unirestore.data.scenes.render import SCENE_CLASSES, SCENE_LABELS, render_scene
 
-RECIPE = 1  # goes up when the pictures change, so that a cached folder is made again
+RECIPE = 2  # goes up when the pictures change, so that a cached folder is made again
 
 
 def write_scenes(
@@ -25,12 +25,15 @@ def write_scenes(
     suffix: str = ".png",
     at_least: bool = False,
 ) -> Path:
-    """Write the scenes of seeds `seed .. seed + count - 1` and give the folder; a folder that holds just these is left as it is.
+    """Write the scenes of seeds `seed .. seed + count - 1` and give the folder; a folder that holds just
+    these is left as it is.
 
     With `at_least` a folder that holds these and further ones is left as it is, too.
 
-    Layout: `images/000000.png`, `annotations.json` (COCO), `depth/000000.png` (16-bit centimetres, 65535 for the sky and from 655 m on),
-    `labels/000000.png` (indices into `SCENE_LABELS`). It is written beside its place and renamed, so it is either whole or absent.
+    Layout: `images/000000.png`, `annotations.json` (COCO), `depth/000000.png` (16-bit centimetres, 65535 for
+        the sky and from 655 m on),
+    `labels/000000.png` (indices into `SCENE_LABELS`). It is written beside its place and renamed, so it is
+    either whole or absent.
 
     Raises:
         ValueError: `count` is below 1, or `suffix` is neither `.png` nor `.jpg`.
