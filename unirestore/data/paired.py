@@ -149,7 +149,13 @@ class PairedDataset(Dataset):
         depth = crop.depth
         if depth is None and crop.label_map is not None:
             depth = _depth_from_label_map(crop, depth_seed)
-        degraded = effect(crop.image, seed=seed, depth=depth, label_map=crop.label_map)
+        degraded = effect(
+            crop.image,
+            seed=seed,
+            depth=depth,
+            label_map=crop.label_map,
+            class_names=crop.label_map_names or None,
+        )
         if degraded.shape != crop.image.shape or degraded.dtype != np.uint8:
             raise ValueError(
                 f"{effect!r} gave {degraded.dtype} {degraded.shape} for uint8 {crop.image.shape}"

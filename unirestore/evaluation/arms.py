@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unirestore.classical import clahe, dark_channel_prior, mix
+from unirestore.classical import chain, clahe, dark_channel_prior, mix
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,8 +27,14 @@ def none(image: np.ndarray) -> np.ndarray:
     return image
 
 
-CLASSICAL_ARMS: dict[str, Arm] = {NONE: none, "clahe": clahe, "dcp": dark_channel_prior, "mix": mix}
-"""Arms without weights; `mix` is the untrained blend that a learned arm has to beat."""
+CLASSICAL_ARMS: dict[str, Arm] = {
+    NONE: none,
+    "clahe": clahe,
+    "dcp": dark_channel_prior,
+    "mix": mix,
+    "chain": chain,
+}
+"""Arms without weights; `mix` and `chain` are untrained blends that a learned arm has to beat."""
 
 
 def restorer_arm(model: nn.Module, task: str, **options: Any) -> Arm:

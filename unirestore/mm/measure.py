@@ -1,0 +1,96 @@
+"""The gain table that a training config asks for: sets, weather, arms and a frozen detector in one dictionary.
+
+    measure = dict(
+        detector=dict(config="configs/_base_/yolox_nano_scenes.py", checkpoint="...", classes=(...), input_size=256),
+        conditions=dict(haze=dict(set="scenes_test", weather="haze"), fog=dict(set="dawn_fog")),
+        arms=["none", "clahe", "dcp", "mix", "chain", "ir", "det"], size=256, limit=300, resamples=1000, seed=0,
+    )
+
+Licence: Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unirestore.data import SCENE_CLASSES, eval_sets, load_eval_set
+from unirestore.degradations import WeatherMixture
+from unirestore.evaluation.arms import build_arms
+from unirestore.evaluation.gain import Condition, GainReport, measure_gain
+from unirestore.evaluation.report import to_markdown, write_report
+from unirestore.models.loading import build_restorer
+
+from .downstream import FrozenDetector
+
+__all__ = ["build_condition", "measure_from_config"]
+
+ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir", "det")
+
+
+def build_condition(
+    *,
+    set: str | Mapping[str, Any],
+    classes: Sequence[str],
+    weather: str | Mapping[str, Any] | None = None,
+    limit: int | None = None,
+) -> Condition:
+    """A condition from a config: a named set, as it is or with the weather of a `WeatherMixture` put on.
+
+    Only boxes of `classes` count; others that the set may have are left out.
+
+    Raises FileNotFoundError, saying where to get it, where the set is missing; KeyError for an unknown name.
+    """
+    entry = eval_sets()[set] if isinstance(set, str) else set
+    mixture = None
+    if weather is not None:
+        mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
+    return Condition(photos=load_eval_set({**entry, "classes": tuple(classes)}, limit=limit), effect=mixture)
+
+
+def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> GainReport:
+    """Measures as the config says, writes `work_dir/report.{json,md,html}` and prints the table.
+
+    Keys of `measure`: `detector` (arguments of `FrozenDetector`), `conditions` (name -> arguments of
+    `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`), `size`, `limit`,
+    `resamples`, `seed`, `title`. A condition whose set is missing is left out with a note when it says
+    `optional=True`.
+
+    Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing.
+    """
+    options = dict(measure)
+    classes = tuple(options["detector"].get("classes", SCENE_CLASSES))
+    detector = FrozenDetector(**{"classes": classes, **options["detector"]})
+    restorer = build_restorer(options.get("restorer") or Path(work_dir) / "restorer").eval()
+    limit = options.get("limit")
+    conditions = {}
+    for name, entry in options["conditions"].items():
+        entry = dict(entry)
+        optional = entry.pop("optional", False)
+        try:
+            conditions[name] = build_condition(**{"limit": limit, "classes": classes, **entry})
+        except FileNotFoundError as error:
+            if not optional:
+                raise
+            print(f"left out {name}: {error}")
+    report = measure_gain(
+        detector.predict,
+        None,
+        build_arms(options.get("arms", ARMS), restorer),
+        conditions,
+        classes=classes,
+        resize_to=options.get("size", 640),
+        resamples=options.get("resamples", 1000),
+        seed=options.get("seed", 0),
+        protocol={
+            "detector": Path(str(options["detector"]["config"]).rpartition("::")[2]).stem,
+            "detector_checkpoint": Path(str(options["detector"]["checkpoint"])).name,
+            "restorer": str(options.get("restorer") or "trained in this run"),
+        },
+    )
+    title = options.get("title", "What restoration gives the detector")
+    paths = write_report(report, work_dir, title=title)
+    print(to_markdown(report, title=title))
+    print(f"report: {paths['html']}")
+    return report
