@@ -2,10 +2,12 @@
 
 Structure: the `AutoencoderKL` of Stable Diffusion (Rombach et al., arXiv 2112.10752) out of diffusers' own
 blocks (Apache-2.0), with diffusers' names, so that SD weights load by key. The taps follow UniRestore
-(arXiv 2501.13134, section 3.1): after down blocks 0, 1, 2 and before up blocks 0, 1, 2, that is at H/2, H/4, H/8.
-What differs: the forward loops are ours and take the repair and the adaptation as arguments; `patch_size=2`, our
-addition for small CPU models, enters by a strided convolution, leaves by a pixel-shuffle and leaves the first
-down-sampling (and the last up-sampling) out, so that the taps and the latent stay at the same strides.
+(arXiv 2501.13134, section 3.1): after down blocks 0, 1, 2 and before up blocks 0, 1, 2, that is at H/2,
+H/4, H/8.
+What differs: the forward loops are ours and take the repair and the adaptation as arguments;
+`patch_size=2`, our addition for small CPU models, enters by a strided convolution, leaves by a
+pixel-shuffle and leaves the first down-sampling (and the last up-sampling) out, so that the taps and the
+latent stay at the same strides.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,7 +47,7 @@ class Encoder(nn.Module):
         patch_size: int,
     ) -> None:
         super().__init__()
-        kernel = 3 if patch_size == 1 else 2 * patch_size  # a strided convolution: a patch and its margin at once
+        kernel = 3 if patch_size == 1 else 2 * patch_size  # strided: a patch and its margin at once
         self.conv_in = nn.Conv2d(3, channels[0], kernel, stride=patch_size, padding=max(patch_size // 2, 1))
         downsample = (patch_size == 1, True, True, False)
         self.down_blocks = nn.ModuleList(
@@ -128,8 +130,8 @@ class Decoder(nn.Module):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """`adapt(k, x)` (if given) replaces the input of up block k, k = 0, 1, 2.
 
-        Returns the last features and the three (adapted) inputs, strides 8, 4, 2. With `pyramid_only` the last
-        blocks are left out and the first value is the last of the three.
+        Returns the last features and the three (adapted) inputs, strides 8, 4, 2. With `pyramid_only` the
+        last blocks are left out and the first value is the last of the three.
         """
         x = self.mid_block(self.conv_in(x))
         pyramid = []
@@ -148,10 +150,11 @@ class Decoder(nn.Module):
 
 
 class TappedAutoencoder(nn.Module):
-    """Encoder, decoder and the two 1x1 convolutions around the latent, named as in diffusers' `AutoencoderKL`.
+    """Encoder, decoder and the 1x1 convolutions around the latent, named as in diffusers' `AutoencoderKL`.
 
-    Args: `channels` of the four levels; `layers` ResNet blocks per down block; `decoder_layers` per up block (SD:
-    one more than `layers`); `groups` of every GroupNorm; `attention` in the mid blocks; `patch_size` 1 or 2.
+    Args: `channels` of the four levels; `layers` ResNet blocks per down block; `decoder_layers` per up
+    block (SD: one more than `layers`); `groups` of every GroupNorm; `attention` in the mid blocks;
+    `patch_size` 1 or 2.
     """
 
     def __init__(
@@ -169,7 +172,9 @@ class TappedAutoencoder(nn.Module):
         if len(channels) != 4:
             raise ValueError(f"the VAE has four levels; got {len(channels)} widths {tuple(channels)}")
         if any(width % groups for width in channels):
-            raise ValueError(f"every width of {tuple(channels)} must be a multiple of the {groups} norm groups")
+            raise ValueError(
+                f"every width of {tuple(channels)} must be a multiple of the {groups} norm groups"
+            )
         if patch_size not in (1, 2):
             raise ValueError(f"patch_size must be 1 or 2, got {patch_size}")
         common = {

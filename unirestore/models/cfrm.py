@@ -1,8 +1,8 @@
 """CFRM, the Complementary Feature Restoration Module: repairs encoder features level by level.
 
-Paper: UniRestore, arXiv 2501.13134 (CVPR 2025), section 3.2. Authors' code: MIT; this file is written from its
-description, Apache-2.0. Each level is a few NAFBlocks (feature enhancement) and one group-attention block
-(intra-group attention, inter-group attention, recovery).
+Paper: UniRestore, arXiv 2501.13134 (CVPR 2025), section 3.2. Authors' code: MIT; this file is written from
+its description, Apache-2.0. Each level is a few NAFBlocks (feature enhancement) and one group-attention
+block (intra-group attention, inter-group attention, recovery).
 What differs: widths, depths and the number of groups are arguments; nothing else. At the paper's widths
 (128, 256, 512), depths (1, 1, 9) and 16 groups the levels hold 543,632 / 2,135,824 / 23,281,168 parameters.
 """
@@ -17,8 +17,8 @@ from .nafblock import NAFBlock
 
 
 class GroupAttention(nn.Module):
-    """`(B, C, H, W) -> (B, C, H, W)`: expands to `4C` channels in groups, weighs channels inside each group and
-    the groups against each other (raw products, no sigmoid), recovers `C` channels, adds the input.
+    """`(B, C, H, W) -> (B, C, H, W)`: expands to `4C` channels in groups, weighs channels inside each group
+    and the groups against each other (raw products, no sigmoid), recovers `C` channels, adds the input.
 
     Raises ValueError where `4 * channels` does not divide into `groups`.
     """
@@ -27,7 +27,9 @@ class GroupAttention(nn.Module):
         super().__init__()
         hidden = 4 * channels
         if groups < 1 or hidden % groups:
-            raise ValueError(f"4 x {channels} channels do not divide into {groups} groups; change one of them")
+            raise ValueError(
+                f"4 x {channels} channels do not divide into {groups} groups; change one of them"
+            )
         self.groups = groups
         self.conv_in = nn.Conv2d(channels, hidden, 1)
         self.group_norm = nn.GroupNorm(groups, hidden)
@@ -56,7 +58,9 @@ class CFRM(nn.ModuleList):
 
     def __init__(self, channels: Sequence[int], depths: Sequence[int] = (1, 1, 9), groups: int = 16) -> None:
         if len(channels) != len(depths):
-            raise ValueError(f"CFRM got {len(channels)} widths and {len(depths)} depths; give one depth per width")
+            raise ValueError(
+                f"CFRM got {len(channels)} widths and {len(depths)} depths; give one depth per width"
+            )
         super().__init__(
             nn.Sequential(*(NAFBlock(width) for _ in range(depth)), GroupAttention(width, groups))
             for width, depth in zip(channels, depths, strict=True)

@@ -1,9 +1,10 @@
 """Controller: a small time-conditioned encoder of the degraded latent that steers the diffusion prior.
 
-Paper: UniRestore, arXiv 2501.13134 (CVPR 2025), section 3.2 (after StableSR, arXiv 2305.07015). Authors' code:
-MIT; this file is written from its description, Apache-2.0, out of diffusers' UNet blocks (Apache-2.0).
-What differs: the result is keyed by level (0 = latent resolution) and not by feature width, which is ambiguous for
-very wide or tall inputs; widths, depth and where attention sits are arguments.
+Paper: UniRestore, arXiv 2501.13134 (CVPR 2025), section 3.2 (after StableSR, arXiv 2305.07015). Authors'
+code: MIT; this file is written from its description, Apache-2.0, out of diffusers' UNet blocks
+(Apache-2.0).
+What differs: the result is keyed by level (0 = latent resolution) and not by feature width, which is
+ambiguous for very wide or tall inputs; widths, depth and where attention sits are arguments.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ from torch import nn
 class Controller(nn.Module):
     """`(B, latent, h, w)` and a timestep -> list of `(B, out_channels, h / 2^k, w / 2^k)`, one per level k.
 
-    Args: `channels` of the levels; `attention`, one bool per level; `mid_attention`; `heads` of every attention;
-    `layers` ResNet blocks per level; `groups` of every GroupNorm.
+    Args: `channels` of the levels; `attention`, one bool per level; `mid_attention`; `heads` of every
+    attention; `layers` ResNet blocks per level; `groups` of every GroupNorm.
     """
 
     def __init__(
@@ -60,7 +61,11 @@ class Controller(nn.Module):
         )
         self.out_blocks = nn.ModuleList(
             ResnetBlock2D(
-                in_channels=width, out_channels=out_channels, temb_channels=time_channels, groups=groups, eps=1e-5
+                in_channels=width,
+                out_channels=out_channels,
+                temb_channels=time_channels,
+                groups=groups,
+                eps=1e-5,
             )
             for width in channels
         )

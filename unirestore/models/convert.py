@@ -1,7 +1,8 @@
 """Key table between the authors' checkpoints and ours, in both directions.
 
-Source of the authors' names: the state dict of UniRestore (github.com/unirestore/UniRestore, MIT). Keys are matched
-by prefix and by whole name parts; tensors are never changed, so converting there and back gives the same state.
+Source of the authors' names: the state dict of UniRestore (github.com/unirestore/UniRestore, MIT). Keys are
+matched by prefix and by whole name parts; tensors are never changed, so converting there and back gives the
+same state.
 """
 
 from collections.abc import Mapping
@@ -63,5 +64,5 @@ def from_authors(state: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def to_authors(state: Mapping[str, Value]) -> dict[str, Value]:
-    """Our state dict -> the authors' keys. Raises KeyError for a key that they lack (the candidate fusion)."""
+    """Our state dict -> the authors' keys. Raises KeyError for a key that they lack (candidate fusion)."""
     return {rename(key, to_authors=True): value for key, value in state.items()}

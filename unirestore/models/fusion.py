@@ -1,14 +1,15 @@
 """Candidate fusion: the output head of small models, which blends classical restorations per pixel.
 
-OUR ADDITION; there is no such module in the UniRestore paper. A model of under three million parameters cannot
-repaint a photo, but it can judge: the head sees the decoder's last features (after TFA, so that they depend on the
-task), the photo, its classical restorations (dark channel prior, CLAHE, ...) and the decoder's own picture, and
-puts out per pixel softmax weights w over these candidates, an RGB gain and an RGB bias:
+OUR ADDITION; there is no such module in the UniRestore paper. A model of under three million parameters
+cannot repaint a photo, but it can judge: the head sees the decoder's last features (after TFA, so that they
+depend on the task), the photo, its classical restorations (dark channel prior, CLAHE, ...) and the
+decoder's own picture, and puts out per pixel softmax weights w over these candidates, an RGB gain and an
+RGB bias:
 
     image = (1 + gain) * sum_k w_k candidate_k + bias
 
-A zero-initialised FiLM (Perez et al., arXiv 1709.07871) from the last chained prompt c' lets tasks differ strongly
-with only the prompt between them. At the start the weights are a fixed mix and gain = bias = 0.
+A zero-initialised FiLM (Perez et al., arXiv 1709.07871) from the last chained prompt c' lets tasks differ
+strongly with only the prompt between them. At the start the weights are a fixed mix and gain = bias = 0.
 Blocks: NAFBlock (arXiv 2204.04676). Licence: Apache-2.0.
 """
 
@@ -24,10 +25,10 @@ from .nafblock import NAFBlock
 class CandidateFusion(nn.Module):
     """Candidates `(B, N, 3, H, W)` in about [0, 1] and decoder features -> `(B, 3, H, W)`, not clamped.
 
-    Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened c' (0: no FiLM);
-    `weights`, one positive starting weight per candidate (normalised here); `channels` of the head at
-    stride `patch_size`, `low_channels` and `blocks` of the NAFBlocks at half that resolution; `groups` of the
-    GroupNorm over the decoder features.
+    Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened c' (0: no
+    FiLM); `weights`, one positive starting weight per candidate (normalised here); `channels` of the head
+    at stride `patch_size`, `low_channels` and `blocks` of the NAFBlocks at half that resolution; `groups`
+    of the GroupNorm over the decoder features.
     """
 
     def __init__(
@@ -44,14 +45,21 @@ class CandidateFusion(nn.Module):
     ) -> None:
         super().__init__()
         if len(weights) < 2 or min(weights) <= 0:
-            raise ValueError(f"the fusion needs at least two candidates with positive weights, got {tuple(weights)}")
+            raise ValueError(
+                f"the fusion needs at least two candidates with positive weights, got {tuple(weights)}"
+            )
         self.candidates = len(weights)
         self.patch_size = patch_size
         self.norm = nn.GroupNorm(groups, feature_channels)
         self.feature_in = nn.Conv2d(feature_channels, channels, 3, padding=1)
-        kernel = 3 if patch_size == 1 else 2 * patch_size  # a strided convolution: a patch and its margin at once
+        kernel = 3 if patch_size == 1 else 2 * patch_size  # strided: a patch and its margin at once
         self.candidates_in = nn.Conv2d(
-            3 * self.candidates, channels, kernel, stride=patch_size, padding=max(patch_size // 2, 1), bias=False
+            3 * self.candidates,
+            channels,
+            kernel,
+            stride=patch_size,
+            padding=max(patch_size // 2, 1),
+            bias=False,
         )
         self.reduce = nn.Conv2d(channels, low_channels, 2, stride=2)
         self.blocks = nn.Sequential(*(NAFBlock(low_channels) for _ in range(blocks)))

@@ -16,8 +16,9 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
 
     Args:
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
-            `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained `UniRestore.build`; or
-            a mapping with `weights` (folder, name or id) and overrides of settings that need no weights of their own.
+            `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
+            `UniRestore.build`; or a mapping with `weights` (folder, name or id) and overrides of settings
+            that need no weights of their own.
 
     Raises:
         FileNotFoundError: the string is no folder, no shipped weights and no hub id.
@@ -28,7 +29,9 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
     if isinstance(restorer, Mapping):
         options = dict(restorer)
         if "preset" not in options:
-            raise ValueError(f"restorer has the keys {sorted(options)}; give dict(preset='tiny', ...), a folder or a module")
+            raise ValueError(
+                f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), a folder or a module"
+            )
         return UniRestore.build(options.pop("preset"), **options)
     if isinstance(restorer, (str, Path)):
         return UniRestore.from_pretrained(restorer)

@@ -3,8 +3,8 @@
 Paper: Chen et al., "Simple Baselines for Image Restoration" (NAFNet), ECCV 2022, arXiv 2204.04676, section 3.
 Used by UniRestore (arXiv 2501.13134, section 3.2) inside CFRM, and by our candidate fusion.
 Licence of this file: Apache-2.0; written from the paper's equations.
-What differs: the channel LayerNorm runs through `torch.nn.functional.layer_norm` on a channels-last view, which
-is mathematically the same and several times faster on a CPU; there is no dropout.
+What differs: the channel LayerNorm runs through `torch.nn.functional.layer_norm` on a channels-last view,
+which is mathematically the same and several times faster on a CPU; there is no dropout.
 """
 
 import torch
@@ -41,8 +41,8 @@ class SimpleGate(nn.Module):
 class NAFBlock(nn.Module):
     """`(B, C, H, W) -> (B, C, H, W)`, the identity at initialisation.
 
-    Two residual halves: spatial mixing (1x1, depthwise 3x3, gate, channel attention, 1x1) scaled by `beta`, and
-    channel mixing (1x1, gate, 1x1) scaled by `gamma`; both scales start at zero.
+    Two residual halves: spatial mixing (1x1, depthwise 3x3, gate, channel attention, 1x1) scaled by `beta`,
+    and channel mixing (1x1, gate, 1x1) scaled by `gamma`; both scales start at zero.
     """
 
     def __init__(self, channels: int) -> None:

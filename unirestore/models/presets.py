@@ -1,12 +1,14 @@
 """Sizes of the one architecture, and the table of the weights that exist.
 
-`sd_turbo` is the size of the paper (UniRestore, arXiv 2501.13134, on stabilityai/sd-turbo). `tiny` is ours: the same
-modules, small enough for a CPU, ending in a candidate fusion.
+`sd_turbo` is the size of the paper (UniRestore, arXiv 2501.13134, on stabilityai/sd-turbo). `tiny` is ours:
+the same modules, small enough for a CPU, ending in a candidate fusion.
 """
 
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 PRESETS: dict[str, dict] = {
     "sd_turbo": {
@@ -65,8 +67,8 @@ PRESETS: dict[str, dict] = {
             },
         },
         "tasks": ("ir", "det"),
-        "candidates": ("dcp", "clahe"),
-        "candidate_weights": (0.3, 0.45, 0.25),
+        "candidates": ("dcp", "clahe", "clahe_dcp"),
+        "candidate_weights": (0.3, 0.05, 0.05, 0.6),
         "fusion_channels": 16,
         "fusion_low_channels": 48,
         "fusion_blocks": 2,
@@ -112,12 +114,25 @@ def find_weights(name: str | Path) -> str:
     if str(name) in WEIGHTS:
         packaged = WEIGHTS_FOLDER / str(name)
         if not packaged.is_dir():
-            raise FileNotFoundError(f"the weights {name!r} should be in {packaged}, which does not exist; reinstall")
+            raise FileNotFoundError(
+                f"the weights {name!r} should be in {packaged}, which does not exist; reinstall unirestore"
+            )
         return str(packaged)
     parts = str(name).split("/")
     if len(parts) == 2 and all(parts) and not folder.is_absolute() and not str(name).startswith("."):
         return str(name)
     raise FileNotFoundError(
-        f"{str(name)!r} is no folder, no known weights ({', '.join(WEIGHTS) or 'none ship yet'}) and no hub id "
-        "of the form owner/model"
+        f"{str(name)!r} is no folder, no known weights ({', '.join(WEIGHTS) or 'none ship yet'}) "
+        "and no hub id of the form owner/model"
     )
+
+
+def check_weights(source: str) -> None:
+    """Opens the safetensors files of a local folder. Raises ValueError naming one that is cut short or damaged."""
+    if Path(source).is_dir():
+        for file in sorted(Path(source).glob("*.safetensors")):
+            try:
+                with safe_open(file, framework="pt"):
+                    pass
+            except SafetensorError as error:
+                raise ValueError(f"{file} is cut short or damaged ({error}); copy it again") from error

@@ -1,7 +1,8 @@
 """SC-Tuner: adapters that put the Controller's features into the skip connections of the diffusion UNet.
 
 Paper: SCEdit, arXiv 2312.11392, section 3 (CSC-Tuner), as UniRestore uses it (arXiv 2501.13134, section 3.2).
-Authors' code of UniRestore: MIT; this file is written from its description, Apache-2.0. For skip s and control f:
+Authors' code of UniRestore: MIT; this file is written from its description, Apache-2.0. For skip s
+and control f:
 
     p = Conv1x1(f);   out = s + p + Conv1x1(GELU(Conv1x1(s + p)))
 

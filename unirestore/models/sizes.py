@@ -1,7 +1,8 @@
 """Any picture size in, the same size out: padding to a multiple and the exact crop back.
 
-UniRestore's code reflects at the right and bottom edge (spec of the authors' pipeline, 64 px); what differs: where
-a picture is too small to be reflected, its edge is repeated, so that every size from 1x1 works.
+UniRestore's code reflects at the right and bottom edge (spec of the authors' pipeline, 64 px); what
+differs: where a picture is too small to be reflected, its edge is repeated, so that every size from 1x1
+works.
 """
 
 import torch
@@ -14,7 +15,7 @@ def round_up(length: int, multiple: int) -> int:
 
 
 def pad_to(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """`(B, C, H, W)` -> `(B, C, height, width)`: reflected at the right and bottom, repeated where too small."""
+    """`(B, C, H, W)` -> `(B, C, height, width)`: reflected right and bottom, repeated where too small."""
     bottom, right = height - x.shape[-2], width - x.shape[-1]
     if bottom:
         x = F.pad(x, (0, 0, 0, bottom), mode="reflect" if bottom < x.shape[-2] else "replicate")
@@ -31,12 +32,15 @@ def check_images(images: torch.Tensor, name: str = "images") -> None:
     if not isinstance(images, torch.Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(images).__name__}")
     if not images.is_floating_point():
-        raise TypeError(f"{name} must be floating point in [0, 1], got {images.dtype}; divide 8-bit values by 255")
+        raise TypeError(
+            f"{name} must be floating point in [0, 1], got {images.dtype}; divide 8-bit values by 255"
+        )
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
         raise ValueError(
             f"{name} must be (B, 3, H, W) RGB with at least one image and one pixel, got {tuple(images.shape)}"
         )
-    low, high = float(images.detach().amin()), float(images.detach().amax())  # aminmax is slow channels-last
+    low = float(images.detach().amin())  # torch.aminmax is slow in channels-last layout
+    high = float(images.detach().amax())
     if not (abs(low) < float("inf") and abs(high) < float("inf")):  # NaN fails both comparisons
         raise ValueError(f"{name} holds non-finite values (NaN or infinity); minimum {low}, maximum {high}")
     if low < -0.5 or high > 1.5:

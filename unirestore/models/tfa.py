@@ -1,7 +1,8 @@
-"""TFA, the Task Feature Adapter: lets one prompt per task steer what the decoder takes from the repaired skips.
+"""TFA, the Task Feature Adapter: one prompt per task steers what the decoder takes from the repaired skips.
 
-Paper: UniRestore, arXiv 2501.13134 (CVPR 2025), section 3.3. Authors' code: MIT; this file is written from its
-description, Apache-2.0. For skip S (B, C, h, w), prompt c (B, T, C) and decoder features x (B, Cx, h, w):
+Paper: UniRestore, arXiv 2501.13134 (CVPR 2025), section 3.3. Authors' code: MIT; this file is written from
+its description, Apache-2.0. For skip S (B, C, h, w), prompt c (B, T, C) and decoder features x
+(B, Cx, h, w):
 
     G(S)  = global mean of Conv3x3(GELU(Conv3x3(InstanceNorm(S)))), as (B, T, C), separate weights for f, i, g
     f, i  = softmax over C of G_f, G_i;   g = tanh(G_g)
@@ -34,8 +35,8 @@ class SkipGate(nn.Module):
 
 
 def instance_norm(x: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
-    """InstanceNorm without parameters. As a group norm it is ten times faster on a CPU in channels-last layout,
-    and called like this it also takes a single pixel (which then becomes 0)."""
+    """InstanceNorm without parameters. As a group norm it is ten times faster on a CPU in channels-last
+    layout, and called like this it also takes a single pixel (which then becomes 0)."""
     return torch.group_norm(x, x.shape[1], eps=eps)
 
 

@@ -1,15 +1,16 @@
 """UniRestore: encode and repair -> denoise -> decode for a task.
 
 Paper: Chen et al., "UniRestore: Unified Perceptual and Task-Oriented Image Restoration Model Using Diffusion
-Prior", CVPR 2025, arXiv 2501.13134. Authors' code: MIT; this file is written from its description, Apache-2.0.
+Prior", CVPR 2025, arXiv 2501.13134. Authors' code: MIT; this file is written from its description,
+Apache-2.0.
 
     degraded RGB -> encoder with CFRM -> skips at H/2, H/4, H/8 and latent z_lq
                  -> prior: noised to t = 999, one DDIM step, steered by Controller(z_lq) -> z
                  -> decoder with TFA and the prompt of the task -> picture, or feature pyramid
 
-What differs from the authors' code: deterministic by default (posterior mode, fixed noise); no per-call state on
-modules; any picture size; the sizes are presets of one architecture; small presets may end in `CandidateFusion`
-(ours) in place of the bare decoder picture.
+What differs from the authors' code: deterministic by default (posterior mode, fixed noise); no per-call
+state on modules; any picture size; the sizes are presets of one architecture; small presets may end in
+`CandidateFusion` (ours) in place of the bare decoder picture.
 """
 
 from collections.abc import Sequence
@@ -58,15 +59,16 @@ class UniRestore(ModelMixin, ConfigMixin):
     """The restoration network. Build it with `UniRestore.build(preset)` or `UniRestore.from_pretrained(...)`.
 
     Args (all saved in `config.json`):
-        block_out_channels, layers_per_block, decoder_layers_per_block, norm_num_groups, vae_attention, patch_size,
-            latent_channels: see `TappedAutoencoder`.
+        block_out_channels, layers_per_block, decoder_layers_per_block, norm_num_groups, vae_attention,
+            patch_size, latent_channels: see `TappedAutoencoder`.
         scaling_factor: latents are the encoder's mean times this.
         sample_posterior: draw latents from the posterior (the authors do) instead of taking its mean.
         cfrm, cfrm_depths, cfrm_groups: the repair of the skips, see `CFRM`; False leaves them as they are.
         prior, prior_config: a name in `PRIORS` and its arguments; `"none"` ignores the arguments.
         tfa: steer the decoder by task; False is a plain decoder that uses neither skips nor task.
         tasks, prompt_length: one learnt prompt `(prompt_length, D)` per task.
-        candidates: names in `unirestore.classical.CANDIDATES`; with any, the output head is `CandidateFusion`.
+        candidates: names in `unirestore.classical.CANDIDATES`; with any, the output head is
+            `CandidateFusion`.
         candidate_weights: starting weights of the photo and of each candidate; default equal.
         fusion_channels, fusion_low_channels, fusion_blocks: size of that head.
 
@@ -146,7 +148,7 @@ class UniRestore(ModelMixin, ConfigMixin):
             self.fusion = CandidateFusion(
                 feature_channels=block_out_channels[0],
                 prompt_channels=prompt_length * skip_channels[0] if tfa else 0,
-                weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # the decoder's picture comes last
+                weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # last: the decoder's picture
                 channels=fusion_channels,
                 low_channels=fusion_low_channels,
                 blocks=fusion_blocks,
@@ -155,7 +157,7 @@ class UniRestore(ModelMixin, ConfigMixin):
             )
 
     def __getattr__(self, name: str):
-        """Sub-modules only. diffusers would answer `model.prior` from the config, where the name means a setting."""
+        """Sub-modules only: diffusers would take `model.prior` from the config, where it is a setting."""
         return nn.Module.__getattr__(self, name)
 
     # ---------------------------------------------------------------- building, saving, loading
@@ -174,13 +176,21 @@ class UniRestore(ModelMixin, ConfigMixin):
     def from_pretrained(cls, name: str | Path, **kwargs) -> "UniRestore":
         """Loads a folder written by `save_pretrained`, weights named in `presets.WEIGHTS`, or a hub id.
 
-        `kwargs` go to diffusers' `ModelMixin.from_pretrained`. Raises FileNotFoundError or ValueError, naming what
-        was looked for, where nothing is found or keys are missing.
+        `kwargs` go to diffusers' `ModelMixin.from_pretrained`; the model comes in evaluation mode. Raises
+        FileNotFoundError where nothing is found, OSError for an unreadable config, ValueError where the
+        weights are cut short or do not belong to the config.
         """
-        from .presets import find_weights
+        from .presets import check_weights, find_weights
 
-        kwargs["output_loading_info"] = True
-        model, report = super().from_pretrained(find_weights(name), **kwargs)
+        source = find_weights(name)
+        check_weights(source)
+        kwargs = {"low_cpu_mem_usage": False, **kwargs, "output_loading_info": True}
+        try:
+            model, report = super().from_pretrained(source, **kwargs)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{name}: config.json and the weights do not belong together ({error})"
+            ) from error
         for kind in ("missing_keys", "unexpected_keys"):
             if report.get(kind):
                 raise ValueError(
@@ -199,11 +209,13 @@ class UniRestore(ModelMixin, ConfigMixin):
         """Pictures are padded to multiples of this inside (64 for `sd_turbo`)."""
         return LATENT_STRIDE * self.prior.size_multiple
 
-    def add_task(self, name: str, prompt_length: int | None = None, copy_from: str | None = None) -> nn.Parameter:
+    def add_task(
+        self, name: str, prompt_length: int | None = None, copy_from: str | None = None
+    ) -> nn.Parameter:
         """Adds a prompt for a new task, zero or copied from another task's; saved and loaded like the others.
 
-        Returns the new parameter `(prompt_length, D)`. Raises ValueError where the task exists, the name is no
-        identifier, or the length is not the model's (TFA's gates are built for one length).
+        Returns the new parameter `(prompt_length, D)`. Raises ValueError where the task exists, the name is
+        no identifier, or the length is not the model's (TFA's gates are built for one length).
         """
         _check_task_name(name)
         if not len(self.tfa):
@@ -211,7 +223,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         if name in self.prompts:
             raise ValueError(f"task {name!r} exists already; known: {', '.join(self.tasks)}")
         if prompt_length not in (None, self.config.prompt_length):
-            raise ValueError(f"prompts of this model have length {self.config.prompt_length}, not {prompt_length}")
+            raise ValueError(
+                f"prompts of this model have length {self.config.prompt_length}, not {prompt_length}"
+            )
         source = self.prompts[self._check_task(copy_from or self.tasks[0])].detach()
         prompt = nn.Parameter(source.clone() if copy_from else torch.zeros_like(source))
         self.prompts[name] = prompt
@@ -259,7 +273,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         latent = self.denoise(
             encoding.latent, noise=noise, generator=generator, num_inference_steps=num_inference_steps
         )
-        return self.decode(latent, encoding.skips, task, images, candidates, output=output, size=encoding.size)
+        return self.decode(
+            latent, encoding.skips, task, images, candidates, output=output, size=encoding.size
+        )
 
     def encode(
         self,
@@ -270,8 +286,9 @@ class UniRestore(ModelMixin, ConfigMixin):
     ) -> Encoding:
         """Pictures `(B, 3, H, W)` RGB in [0, 1] -> latent and skips, repaired by CFRM where `repair`.
 
-        As in the paper, no loss on the latent trains CFRM: the gradient is cut before the last down block where
-        `repair`, and only there. `detach_latent` overrides that. `generator` serves `sample_posterior` only.
+        As in the paper, no loss on the latent trains CFRM: the gradient is cut before the last down block
+        where `repair`, and only there. `detach_latent` overrides that. `generator` serves
+        `sample_posterior` only.
         """
         check_images(images)
         size = tuple(images.shape[-2:])
@@ -307,8 +324,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         """Degraded latent `(B, 4, h, w)`, scaled -> restored latent of the same shape.
 
         `noise` None: a fixed draw, the same for every image and call. A tensor that broadcasts to
-        `(B, 4, h, w)`, also one that covers only the unpadded picture (`ceil(H/8)` x `ceil(W/8)`), or a number
-        sets it; `generator` draws it. Raises ValueError where the noise does not fit or both are given.
+        `(B, 4, h, w)`, also one that covers only the unpadded picture (`ceil(H/8)` x `ceil(W/8)`), or a
+        number sets it; `generator` draws it. Raises ValueError where the noise does not fit or both are
+        given.
         """
         return self.prior.restore(latent, self._noise(latent, noise, generator), num_inference_steps)
 
@@ -326,8 +344,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         """Latent `(B, 4, h, w)`, scaled, and skips -> picture or features, see `forward`.
 
         `image_only` leaves the candidate fusion out and returns the decoder's own picture; with
-        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to `size`, else to the size
-        of `images`, else it covers the whole latent. Raises ValueError where skips, task or images are missing.
+        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to `size`, else to the
+        size of `images`, else it covers the whole latent. Raises ValueError where skips, task or images are
+        missing.
         """
         _check_output(output)
         size = size or (tuple(images.shape[-2:]) if images is not None else None)
@@ -340,11 +359,15 @@ class UniRestore(ModelMixin, ConfigMixin):
             pyramid_only=output == "features",
         )
         if output == "features":
-            return [x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2), strict=True)]
+            return [
+                x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2), strict=True)
+            ]
         picture = (self.vae.decoder.to_image(features) + 1) / 2  # (B, 3, 8h, 8w)
         if self.fusion is not None and not image_only:
             if images is None:
-                raise ValueError("decode needs images, the degraded photo, to fuse candidates; or pass image_only=True")
+                raise ValueError(
+                    "decode needs images, the degraded photo, to fuse candidates; or pass image_only=True"
+                )
             if candidates is None:
                 candidates = self.stack_candidates(images)
             self._check_candidates(candidates, images)
@@ -365,7 +388,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         if unknown:
             raise ValueError(f"unknown candidates {unknown}; known: {', '.join(CANDIDATES)}")
         batch, _, height, width = images.shape
-        pictures = (images.detach().float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        pictures = (
+            (images.detach().float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        )
         stack = np.empty((batch, len(self.config.candidates), height, width, 3), np.uint8)
         for index, picture in enumerate(pictures):
             for slot, name in enumerate(self.config.candidates):
@@ -390,7 +415,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         if not len(self.tfa) or (skips is None and task is None):
             return None
         if skips is None or task is None or len(skips) != TAPS:
-            raise ValueError(f"decode needs {TAPS} skips and a task for TFA, or skips=None and task=None for neither")
+            raise ValueError(
+                f"decode needs {TAPS} skips and a task for TFA, or skips=None and task=None for neither"
+            )
         prompt = self.prompts[self._check_task(task)]
         return _PromptChain(self.tfa, skips, prompt.expand(batch, -1, -1))
 
@@ -422,9 +449,11 @@ class UniRestore(ModelMixin, ConfigMixin):
 
 
 class _PromptChain:
-    """One walk through the TFA modules: carries the prompt from each to the next, for one call of `decode`."""
+    """One walk through the TFA modules for one call of `decode`: carries the prompt from each to the next."""
 
-    def __init__(self, modules: Sequence[nn.Module], skips: Sequence[torch.Tensor], prompt: torch.Tensor) -> None:
+    def __init__(
+        self, modules: Sequence[nn.Module], skips: Sequence[torch.Tensor], prompt: torch.Tensor
+    ) -> None:
         self.modules, self.skips, self.prompt = modules, skips, prompt
         self.last: torch.Tensor | None = None
 

@@ -25,7 +25,7 @@ def alphas_cumprod() -> torch.Tensor:
 
 
 def _coefficients(timestep: int | torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """sqrt(alpha-bar) and sqrt(1 - alpha-bar) for an integer or `(B,)` timestep, shaped to multiply `like`."""
+    """sqrt(alpha-bar) and sqrt(1 - alpha-bar) of an int or `(B,)` timestep, shaped to multiply `like`."""
     index = torch.as_tensor(timestep, dtype=torch.long).to("cpu").reshape(-1)
     alpha = alphas_cumprod()[index].to(like.device).reshape(-1, 1, 1, 1)
     return alpha.sqrt().to(like.dtype), (1 - alpha).sqrt().to(like.dtype)
@@ -46,7 +46,9 @@ class Prior(nn.Module):
         """epsilon `(B, 4, h, w)`; `condition` is the degraded latent, None runs the bare prior."""
         raise NotImplementedError
 
-    def add_noise(self, latent: torch.Tensor, noise: torch.Tensor, timestep: int | torch.Tensor) -> torch.Tensor:
+    def add_noise(
+        self, latent: torch.Tensor, noise: torch.Tensor, timestep: int | torch.Tensor
+    ) -> torch.Tensor:
         """z_t = sqrt(alpha-bar) z_0 + sqrt(1 - alpha-bar) noise."""
         signal, sigma = _coefficients(timestep, latent)
         return signal * latent + sigma * noise
@@ -58,7 +60,9 @@ class Prior(nn.Module):
         signal, sigma = _coefficients(timestep, noisy)
         return (noisy - sigma * epsilon) / signal
 
-    def restore(self, latent: torch.Tensor, noise: torch.Tensor, num_inference_steps: int = 1) -> torch.Tensor:
+    def restore(
+        self, latent: torch.Tensor, noise: torch.Tensor, num_inference_steps: int = 1
+    ) -> torch.Tensor:
         """The degraded latent, noised to t = 999, walked back by `num_inference_steps` (1-4) DDIM steps.
 
         Raises ValueError for another number of steps.

@@ -16,5 +16,7 @@ class NoPrior(Prior):
     ) -> torch.Tensor:
         raise RuntimeError('this model has prior="none" and predicts no noise; build it with prior="unet"')
 
-    def restore(self, latent: torch.Tensor, noise: torch.Tensor, num_inference_steps: int = 1) -> torch.Tensor:
+    def restore(
+        self, latent: torch.Tensor, noise: torch.Tensor, num_inference_steps: int = 1
+    ) -> torch.Tensor:
         return latent

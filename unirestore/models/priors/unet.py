@@ -1,10 +1,11 @@
 """The UNet prior: diffusers' UNet2DConditionModel, its skips steered by Controller and SC-Tuner.
 
 Papers: Stable Diffusion (arXiv 2112.10752) and SD-Turbo (arXiv 2311.17042) for the UNet, UniRestore
-(arXiv 2501.13134, section 3.2) for the steering. Written from the description, Apache-2.0; diffusers: Apache-2.0.
-What differs: we drive the UNet's own submodules in a loop of ours, because its `forward` has no place between the
-mid block and the decoder where skips can be edited; the text condition is one fixed embedding kept as a buffer;
-without `text_channels` the UNet has no attention at all (small CPU models).
+(arXiv 2501.13134, section 3.2) for the steering. Written from the description, Apache-2.0; diffusers:
+Apache-2.0.
+What differs: we drive the UNet's own submodules in a loop of ours, because its `forward` has no place
+between the mid block and the decoder where skips can be edited; the text condition is one fixed embedding
+kept as a buffer; without `text_channels` the UNet has no attention at all (small CPU models).
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ from .base import Prior
 class UNetPrior(Prior):
     """See `Prior`. Holds `unet`, `controller`, `sc_tuner` and, with text, the buffer `null_text`.
 
-    Args: `channels` and `layers` of the UNet; `text_channels` and `text_tokens` of its fixed text embedding, or
-    None for a UNet without attention; `heads`, one number per level; `groups` of every GroupNorm; the
-    `controller` settings (see `Controller`), whose levels must be as many as the UNet's.
+    Args: `channels` and `layers` of the UNet; `text_channels` and `text_tokens` of its fixed text
+    embedding, or None for a UNet without attention; `heads`, one number per level; `groups` of every
+    GroupNorm; the `controller` settings (see `Controller`), whose levels must be as many as the UNet's.
     """
 
     def __init__(
