@@ -26,8 +26,10 @@ class DegradationSource(Protocol):
     """Draws degradations: `unirestore.degradations.WeatherMixture`, or anything like it."""
 
     def draw(self, seed: int) -> Any:
-        """Give a callable `(image, *, seed, depth=None, label_map=None) -> image` that has `to_manifest(seed)
-        -> dict`."""
+        """Give a callable with `to_manifest(seed) -> dict`.
+
+        It is called as `(image, *, seed, depth=None, label_map=None, class_names=None) -> image`.
+        """
 
 
 class PairedDataset(Dataset):

@@ -104,7 +104,8 @@ def _shop_front(rng, light: Light, image: np.ndarray, lit, wall: np.ndarray, bay
 
 
 def draw_building(
-    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, side: int, z1: float, z2: float, height: float,
+    canvas: Canvas, light: Light, rng: np.random.Generator, x: float, side: int,
+    z1: float, z2: float, height: float,
     label: int, house: bool, hidden: bool = False,
 ) -> None:  # fmt: skip
     """Paint a building whose road front stands at X = `x` from depth `z1` to `z2`, on the left (`side` -1) or
