@@ -24,6 +24,7 @@ from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -39,6 +40,7 @@ Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 _UNCAPPED = 10_000
 
 
+@ROOT_MODELS.register_module()
 class FrozenDetector(nn.Module):
     """An mmdet detector in eval mode with frozen weights, differentiable in its input images.
 

@@ -8,8 +8,8 @@ RGB bias:
 
     image = (1 + gain) * sum_k w_k candidate_k + bias
 
-A zero-initialised FiLM (Perez et al., arXiv 1709.07871) from the last chained prompt c' lets tasks differ
-strongly with only the prompt between them. At the start the weights are a fixed mix and gain = bias = 0.
+A zero-initialised FiLM (Perez et al., arXiv 1709.07871) from the task's prompt lets tasks differ strongly with
+only the prompt between them: along TFA's chain a prompt is divided by its width (softmax) three times over. At the start the weights are a fixed mix and gain = bias = 0.
 Blocks: NAFBlock (arXiv 2204.04676). Licence: Apache-2.0.
 """
 
@@ -25,8 +25,8 @@ from .nafblock import NAFBlock
 class CandidateFusion(nn.Module):
     """Candidates `(B, N, 3, H, W)` in about [0, 1] and decoder features -> `(B, 3, H, W)`, not clamped.
 
-    Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened c' (0: no
-    FiLM); `weights`, one positive starting weight per candidate (normalised here); `channels` of the head
+    Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened prompt (0:
+    no FiLM); `weights`, one positive starting weight per candidate (normalised here); `channels` of the head
     at stride `patch_size`, `low_channels` and `blocks` of the NAFBlocks at half that resolution; `groups`
     of the GroupNorm over the decoder features.
     """

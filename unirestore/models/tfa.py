@@ -64,9 +64,9 @@ class TaskFeatureAdapter(nn.Module):
 
     def forward(
         self, x: torch.Tensor, skip: torch.Tensor, prompt: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """x `(B, Cx, h, w)`, skip `(B, C, h, w)`, prompt `(B, T, C)` -> x' of x's shape, the next prompt
-        `(B, T, C_next)` or None in the last module, and this module's updated prompt c' `(B, T, C)`."""
+        `(B, T, C_next)` or None in the last module."""
         normed = instance_norm(skip)
         forget = self.filter_gate(normed).softmax(-1)  # (B, T, C)
         admit = self.info_gate(normed).softmax(-1)
@@ -76,4 +76,4 @@ class TaskFeatureAdapter(nn.Module):
         skip = skip + self.skip_out(gate * self.skip_in(skip))
         x = x + self.conv_out(torch.cat((x, skip), dim=1))
         following = None if self.next_prompt is None else F.gelu(self.next_prompt(prompt))
-        return x, following, prompt
+        return x, following

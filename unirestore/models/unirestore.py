@@ -147,7 +147,7 @@ class UniRestore(ModelMixin, ConfigMixin):
             mix = candidate_weights or [1.0] * (len(candidates) + 1)
             self.fusion = CandidateFusion(
                 feature_channels=block_out_channels[0],
-                prompt_channels=prompt_length * skip_channels[0] if tfa else 0,
+                prompt_channels=prompt_length * skip_channels[-1] if tfa else 0,
                 weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # last: the decoder's picture
                 channels=fusion_channels,
                 low_channels=fusion_low_channels,
@@ -374,7 +374,7 @@ class UniRestore(ModelMixin, ConfigMixin):
             seen = torch.cat((images[:, None], candidates), dim=1).to(picture.dtype)  # (B, K+1, 3, H, W)
             seen = pad_to(seen.flatten(1, 2), *full).unflatten(1, (-1, 3))
             seen = torch.cat((seen, picture[:, None]), dim=1)  # (B, K+2, 3, 8h, 8w)
-            picture = self.fusion(features, seen, chain.last if chain else None)
+            picture = self.fusion(features, seen, chain.task_prompt if chain else None)
         return picture[..., :height, :width]
 
     @torch.no_grad()
@@ -454,11 +454,11 @@ class _PromptChain:
     def __init__(
         self, modules: Sequence[nn.Module], skips: Sequence[torch.Tensor], prompt: torch.Tensor
     ) -> None:
-        self.modules, self.skips, self.prompt = modules, skips, prompt
-        self.last: torch.Tensor | None = None
+        self.modules, self.skips = modules, skips
+        self.task_prompt = self.prompt = prompt
 
     def adapt(self, level: int, x: torch.Tensor) -> torch.Tensor:
-        x, self.prompt, self.last = self.modules[level](x, self.skips[TAPS - 1 - level], self.prompt)
+        x, self.prompt = self.modules[level](x, self.skips[TAPS - 1 - level], self.prompt)
         return x
 
 
