@@ -128,7 +128,7 @@ def find_weights(name: str | Path) -> str:
 
 
 def check_weights(source: str) -> None:
-    """Opens the safetensors files of a local folder. Raises ValueError naming one that is cut short or damaged."""
+    """Opens the safetensors files of a local folder; ValueError names one that is cut short or damaged."""
     if Path(source).is_dir():
         for file in sorted(Path(source).glob("*.safetensors")):
             try:
