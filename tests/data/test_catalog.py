@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from unirestore.data import SCENE_CLASSES, CocoFolder, eval_sets, load_eval_set
 from unirestore.data.catalog import KEYS, resolve_root
 
 NAMES = {
-    "dawn_fog", "dawn_rain", "dawn_snow", "dawn_sand", "coco128_train", "coco128_val", "rtts", "foggy_cityscapes", "cityscapes_clean",
+    "dawn_fog", "dawn_rain", "dawn_snow", "dawn_sand", "coco128_train", "coco128_val", "rtts",
+    "foggy_cityscapes", "cityscapes_clean",
     "camvid_train", "camvid_val", "camvid_test", "scenes_train", "scenes_val", "scenes_test",
 }  # fmt: skip
 
@@ -31,7 +33,7 @@ def test_seeds_of_the_scene_sets_do_not_meet():
     makes = [entry["make"] for entry in eval_sets().values() if "make" in entry]
     spans = sorted((m["seed"], m["seed"] + m["count"]) for m in makes)
     assert len(spans) == 3
-    assert all(a[1] <= b[0] for a, b in zip(spans[:-1], spans[1:], strict=True))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize("name", sorted(n for n in NAMES if not n.startswith("scenes")))

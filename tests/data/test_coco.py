@@ -14,7 +14,7 @@ from unirestore.data.images import write_depth
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two pictures of 40 x 30; one has a crowd, an unknown class, an empty box and one that leaves the picture."""
+    """Two pictures of 40 x 30; one has a crowd, an unknown class, an empty box and one that is cut."""
     (tmp_path / "images" / "sub").mkdir(parents=True)
     for name in ("one.png", "sub/two.png"):
         Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(tmp_path / "images" / name)

@@ -7,6 +7,7 @@ boxes are read off the surface map at the end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -126,15 +127,17 @@ class Canvas:
 
     def window(self, box: Sequence[float]) -> tuple[slice, slice]:
         """Rows and columns of the big picture that cover a pixel box, cut to the picture."""
-        x1, y1 = (int(np.clip(np.floor(v * SUPERSAMPLING) - 1, 0, self.side)) for v in box[:2])
-        x2, y2 = (int(np.clip(np.ceil(v * SUPERSAMPLING) + 2, 0, self.side)) for v in box[2:])
+        x1, y1, x2, y2 = (float(v) * SUPERSAMPLING for v in box)
+        x1, y1 = (min(max(math.floor(v) - 1, 0), self.side) for v in (x1, y1))
+        x2, y2 = (min(max(math.ceil(v) + 2, 0), self.side) for v in (x2, y2))
         return slice(y1, max(y2, y1)), slice(x1, max(x2, x1))
 
     def in_view(self, corners: np.ndarray) -> bool:
         """Whether a face with these world corners covers at least a big pixel of the picture."""
         uv = self.camera.project(corners)
-        low, high = np.maximum(uv.min(0), 0), np.minimum(uv.max(0), self.size)
-        return bool(((high - low) * SUPERSAMPLING >= 1).all())
+        (x1, y1), (x2, y2) = uv.min(0).tolist(), uv.max(0).tolist()
+        width, height = min(x2, self.size) - max(x1, 0), min(y2, self.size) - max(y1, 0)
+        return min(width, height) * SUPERSAMPLING >= 1
 
     def sprite(
         self, rgba: np.ndarray, box: Sequence[float], surface: int, tint: Colour = (1.0, 1.0, 1.0)
