@@ -29,7 +29,9 @@ def test_equals_diffusers_autoencoder_key_by_key_and_value_by_value():
 
 @pytest.mark.parametrize("patch_size", [1, 2])
 def test_both_patch_sizes_have_the_same_strides(patch_size):
-    vae = TappedAutoencoder(channels=(8, 8, 16, 24), layers=1, groups=8, attention=False, patch_size=patch_size)
+    vae = TappedAutoencoder(
+        channels=(8, 8, 16, 24), layers=1, groups=8, attention=False, patch_size=patch_size
+    )
     moments, skips = vae.encoder(torch.zeros(1, 3, 64, 32))
     features, pyramid = vae.decoder(torch.zeros(1, 4, 8, 4))
     assert moments.shape == (1, 8, 8, 4)

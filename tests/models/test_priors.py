@@ -9,7 +9,14 @@ from unirestore.models.priors import NoPrior, Prior, UNetPrior, alphas_cumprod
 from unirestore.models.sc_tuner import SCTuner
 
 SMALL = {"channels": (8, 16), "layers": 1, "groups": 4, "text_channels": None}
-STEER = {"channels": (8, 8), "attention": (True, False), "heads": 2, "layers": 1, "groups": 4, "out_channels": 8}
+STEER = {
+    "channels": (8, 8),
+    "attention": (True, False),
+    "heads": 2,
+    "layers": 1,
+    "groups": 4,
+    "out_channels": 8,
+}
 
 
 def sd_scheduler() -> DDIMScheduler:
@@ -64,7 +71,9 @@ def test_steps_outside_one_to_four_are_refused(steps):
 
 @pytest.mark.parametrize("text", [None, 12])
 def test_bare_unet_equals_diffusers_forward(text):
-    prior = UNetPrior(**{**SMALL, "text_channels": text}, text_tokens=5, heads=(2, 2), controller=STEER).eval()
+    prior = UNetPrior(
+        **{**SMALL, "text_channels": text}, text_tokens=5, heads=(2, 2), controller=STEER
+    ).eval()
     if text:
         prior.null_text.normal_()
     z, t = torch.randn(2, 4, 4, 6), torch.tensor([7, 900])

@@ -37,7 +37,7 @@ def check_images(images: torch.Tensor, name: str = "images") -> None:
         )
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
         raise ValueError(
-            f"{name} must be (B, 3, H, W) RGB with at least one image and one pixel, got {tuple(images.shape)}"
+            f"{name} must be (B, 3, H, W) RGB with an image and a pixel at least, got {tuple(images.shape)}"
         )
     low = float(images.detach().amin())  # torch.aminmax is slow in channels-last layout
     high = float(images.detach().amax())
