@@ -26,8 +26,9 @@ _SEAM = (
     "preprocessors",
     "transforms",
     "hooks",
-    "detector",
     "downstream",
+    "detector_stage",
+    "measure",
 )
 
 __all__ = ["install"]

@@ -1,0 +1,100 @@
+"""Trains a detector on clean pictures: the frozen judge of the default run. Any mmdet detector, any set of pairs.
+
+The restoration stages need a detector that was trained on clean data. For the procedural scenes there is none to
+download, so this trains one from the same pairs, with the same loop and checkpoints as every other stage.
+Licence: Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS as DETECTORS
+from mmdet.structures import DetDataSample
+from mmdet.utils import register_all_modules
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.registry import HOOKS, MODELS, DefaultScope
+from mmengine.structures import InstanceData
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .checkpoints import load_weights
+from .downstream import read_config
+
+__all__ = ["DetectorStage", "ExportDetector"]
+
+
+@MODELS.register_module()
+class DetectorStage(BaseModel):
+    """An mmdet detector that learns from the clean half of `unirestore.data.paired` batches.
+
+    Args:
+        detector: mmdet config, as for `FrozenDetector`; its own preprocessor and loss are used.
+        classes: names that the batches' labels index; the head must have as many.
+        start_from: checkpoint to start from; tensors of other shapes (a head with other classes) are left as
+            initialised.
+
+    Raises:
+        ValueError: the head has another number of classes.
+    """
+
+    def __init__(self, *, detector: str | Path, classes: Sequence[str], start_from: str | Path | None = None) -> None:
+        super().__init__()
+        register_all_modules(init_default_scope=False)
+        config = read_config(detector)
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            self.detector: nn.Module = DETECTORS.build(config.model)
+            self.detector.init_weights()
+        self.classes = tuple(classes)
+        heads = config.model.get("bbox_head", {}).get("num_classes", len(self.classes))
+        if heads != len(self.classes):
+            raise ValueError(f"the detector's head has {heads} classes, but {len(self.classes)} are given")
+        if start_from is not None:
+            weights, _ = load_weights(start_from)
+            own = self.detector.state_dict()
+            fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+            self.detector.load_state_dict(fitting, strict=False)
+            print_log(f"{len(fitting)} of {len(own)} tensors start from {start_from}", "current")
+
+    def forward(self, clean: Tensor, boxes: list[Tensor], labels: list[Tensor], mode: str = "loss", **batch: Any):
+        """The detector's own losses on `clean` `(B, 3, S, S)` uint8 RGB with `boxes` xyxy and `labels`."""
+        samples = []
+        for found, names in zip(boxes, labels, strict=True):
+            shape = tuple(clean.shape[-2:])
+            sample = DetDataSample(metainfo=dict(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0)))
+            sample.gt_instances = InstanceData(bboxes=found.float(), labels=names)
+            samples.append(sample)
+        inputs = list(clean.flip(1))  # BGR 0-255, as mmdet loads it
+        ready = self.detector.data_preprocessor({"inputs": inputs, "data_samples": samples}, True)
+        return self.detector.loss(ready["inputs"].contiguous(), ready["data_samples"])
+
+
+@HOOKS.register_module()
+class ExportDetector(Hook):
+    """After the last step: `work_dir/detector.safetensors`, in half precision, with the class names in its header."""
+
+    priority = "LOW"
+
+    def after_train(self, runner) -> None:
+        """Saves on the first rank."""
+        if runner.rank:
+            return
+        stage = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        state = {
+            name: (value.half() if value.is_floating_point() else value).contiguous()
+            for name, value in stage.detector.state_dict().items()
+        }
+        path = Path(runner.work_dir) / "detector.safetensors"
+        fresh = path.with_suffix(".partial")
+        save_file(state, fresh, metadata={"classes": json.dumps(stage.classes)})
+        fresh.replace(path)
+        runner.logger.info(f"detector saved to {path}")
+        with torch.no_grad():
+            if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
+                raise ValueError(f"{path}: weights are not finite; lower the learning rate")
