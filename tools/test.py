@@ -89,12 +89,12 @@ def set_tta(config: Config) -> None:
 
     The flip goes before ``Pad``: after it, boxes could not be turned back.
     """
-    if "tta_model" not in config:
+    if config.get("tta_model") is None:
         config.tta_model = {
             "type": "DetTTAModel",
             "tta_cfg": {"nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 100},
         }
-    if "tta_pipeline" not in config:
+    if config.get("tta_pipeline") is None:
         dataset = config.test_dataloader.dataset
         while "dataset" in dataset:
             dataset = dataset["dataset"]

@@ -149,7 +149,7 @@ def test_deepcopy_of_a_frozen_guest_is_itself(gain_restorer):
 def test_build_restorer_names_what_is_wrong(tmp_path):
     module = torch.nn.Identity()
     assert build_restorer(module) is module
-    with pytest.raises(FileNotFoundError, match="no restorer folder"):
+    with pytest.raises(FileNotFoundError, match="absent"):
         build_restorer(str(tmp_path / "absent"))
     with pytest.raises(ValueError, match="preset"):
         build_restorer({"size": 3})

@@ -1,7 +1,7 @@
 """Restoration as an mmdet data preprocessor: two keys turn a detector config into a restoring one.
 
     custom_imports = dict(imports=["unirestore.mm"])
-    model = dict(data_preprocessor=dict(type="RestorationDetDataPreprocessor", restorer="weights/tiny"))
+    model = dict(data_preprocessor=dict(type="RestorationDetDataPreprocessor", restorer="tiny"))
 
 All other keys (``mean``, ``std``, ``bgr_to_rgb``, ``pad_size_divisor``, ``batch_augments`` ...) stay those
 of the base config. Each image is restored after the pipeline's resize and before normalisation and batching;
@@ -32,8 +32,9 @@ class RestorationMixin:
     """Put in front of a data preprocessor class to restore each image before that class sees it.
 
     Args:
-        restorer: folder or hub id, ``dict(preset=...)``, or a module called as ``restorer(images,
-            task=...)`` with ``(B, 3, H, W)`` RGB in [0, 1]; ``None`` restores nothing (the comparison row).
+        restorer: folder, name of shipped weights or hub id, ``dict(preset=...)``, or a module called as
+            ``restorer(images, task=...)`` with ``(B, 3, H, W)`` RGB in [0, 1]; ``None`` restores nothing
+            (the comparison row).
         task: prompt of the restorer.
         train_restorer: train the restorer together with the detector (its weights are then saved with it).
         round_to_uint8: round restored values to the 8 bits a saved photo would have; only with a frozen

@@ -133,12 +133,12 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
     """A restorer from what a config can hold.
 
     Args:
-        restorer: a module, used as it is; a folder or hub id for ``UniRestore.from_pretrained``; a mapping
+        restorer: a module, used as it is; what ``UniRestore.from_pretrained`` takes; a mapping
             with ``preset`` (and overrides) for ``UniRestore.build``, or with ``type`` for the mmengine
             registry.
 
     Raises:
-        FileNotFoundError: the string looks like a folder that is not there.
+        FileNotFoundError: no weights under that name or folder.
         TypeError, ValueError: it is none of these.
     """
     if isinstance(restorer, nn.Module):
@@ -158,14 +158,7 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
 
         return UniRestore.build(options.pop("preset"), **options)
     if isinstance(restorer, (str, Path)):
-        text = str(restorer)
-        local = isinstance(restorer, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
-        if local and not Path(text).is_dir():
-            raise FileNotFoundError(
-                f"no restorer folder at {text}; give the folder that save_pretrained wrote, a hub id "
-                "(owner/name) or dict(preset='tiny')"
-            )
         from unirestore.models import UniRestore
 
-        return UniRestore.from_pretrained(text)
+        return UniRestore.from_pretrained(restorer)
     raise TypeError(f"restorer is a {type(restorer).__name__}; give a folder, a dict or a module")
