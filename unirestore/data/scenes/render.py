@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from unirestore.data.sample import SCENE_CLASSES, Sample
-from unirestore.data.scenes.backdrop import Street, paint_far, paint_ground, paint_sky
+from unirestore.data.scenes.backdrop import paint_far, paint_ground, paint_sky
 from unirestore.data.scenes.canvas import SUPERSAMPLING, Canvas
 from unirestore.data.scenes.layout import Actor, draw_actors, draw_camera, draw_street
 from unirestore.data.scenes.light import Light, draw_light
 from unirestore.data.scenes.people import draw_cycle, draw_person
-from unirestore.data.scenes.town import draw_building, draw_lamp, draw_sign, draw_tree
+from unirestore.data.scenes.scenery import plan_scenery
 from unirestore.data.scenes.vehicle_models import ground_shape
 from unirestore.data.scenes.vehicles import draw_vehicle
 
@@ -75,7 +75,7 @@ def render_scene(seed: int, size: int = 256) -> Scene:
         canvas, light, rng, street, _LABEL, [shape for actor in actors for shape in _shadows(actor, light)]
     )
     found: list[tuple] = []
-    things = sorted(_scenery(canvas, light, rng, street), key=lambda thing: -thing[0])
+    things = plan_scenery(canvas, light, rng, street, _LABEL)
     for _, draw in _merge(things, actors):
         if isinstance(draw, Actor):
             found.extend(_paint_actor(canvas, light, rng, draw))
@@ -132,88 +132,6 @@ def _shadows(actor: Actor, light: Light) -> list[np.ndarray]:
         corners = np.concatenate([shape, shape + throw]).astype(np.float32)
         shapes.append(cv2.convexHull(corners)[:, 0].astype(np.float64))
     return shapes
-
-
-def _scenery(canvas: Canvas, light: Light, rng: np.random.Generator, street: Street) -> list:
-    """Buildings, trees, lamps and signs as (depth, painter)."""
-    things: list = []
-    season = int(rng.choice(3, p=(0.62, 0.18, 0.2)))
-    for side in (-1, 1):
-        line = (street.left - street.pavement if side < 0 else street.right + street.pavement) + side * (
-            0.3 if street.kind == "city" else rng.uniform(4, 9)
-        )
-        kerb = street.left - 0.5 if side < 0 else street.right + 0.5
-        z, last_end, last_height = rng.uniform(-8, 6), -99.0, 0.0
-        while z < 120 and street.kind != "highway":
-            stretch = (
-                1.0 if z < 45 else 1.8
-            )  # far fronts are a few pixels wide: fewer and longer ones will do
-            length = stretch * (rng.uniform(8, 26) if street.kind == "city" else rng.uniform(8, 14))
-            end = z + length
-            blocked = street.crossing and z < street.crossing[1] + 2 and end > street.crossing[0] - 2
-            if end > 3 and not blocked and rng.random() < (0.92 if street.kind == "city" else 0.75):
-                house = street.kind != "city"
-                height = rng.uniform(4.5, 7) if house else rng.uniform(7, 24)
-                hidden = not house and z - last_end < 1.6 and last_height >= height
-                seed, near = int(rng.integers(2**31)), max(z, 1.2)
-                what = (line, side, near, end, height, _LABEL["building"], house, hidden)
-                things.append((near + 0.01, _later(draw_building, canvas, light, seed, *what)))
-                last_end, last_height = end, height
-            z = end + (rng.uniform(0, 1.5) if street.kind == "city" else rng.uniform(3, 14))
-        chance, step = {"city": (0.3, 10), "suburb": (0.65, 9), "highway": (0.8, 7)}[street.kind]
-        if rng.random() < 0.85:
-            for z in np.arange(rng.uniform(7, 14), 110, step):
-                if rng.random() < chance and not (
-                    street.crossing and street.crossing[0] - 2 < z < street.crossing[1] + 2
-                ):
-                    x = kerb + side * (rng.uniform(0.4, 1.2) if street.kind == "city" else rng.uniform(2, 14))
-                    things.append(
-                        (
-                            z,
-                            _later(
-                                draw_tree,
-                                canvas,
-                                light,
-                                int(rng.integers(2**31)),
-                                x,
-                                z,
-                                rng.uniform(4.5, 10),
-                                _LABEL["tree"],
-                                season,
-                            ),
-                        )
-                    )
-        if rng.random() < 0.7:
-            for z in np.arange(rng.uniform(6, 20), 90, 22.0):
-                things.append(
-                    (
-                        z + 0.02,
-                        lambda z=z, kerb=kerb, side=side: draw_lamp(
-                            canvas, light, kerb, z, side, _LABEL["pole"]
-                        ),
-                    )
-                )
-        if rng.random() < 0.5:
-            z = rng.uniform(7, 30)
-            things.append(
-                (
-                    z + 0.03,
-                    _later(
-                        draw_sign,
-                        canvas,
-                        light,
-                        int(rng.integers(2**31)),
-                        kerb,
-                        z,
-                        (_LABEL["pole"], _LABEL["sign"]),
-                    ),
-                )
-            )
-    return things
-
-
-def _later(draw, canvas: Canvas, light: Light, seed: int, *arguments):
-    return lambda: draw(canvas, light, np.random.default_rng(seed), *arguments)
 
 
 def _paint_actor(canvas: Canvas, light: Light, rng: np.random.Generator, actor: Actor) -> list:

@@ -13,7 +13,7 @@ from PIL import Image
 from unirestore.data.images import write_depth
 from unirestore.data.scenes.render import SCENE_CLASSES, SCENE_LABELS, render_scene
 
-RECIPE = 2  # goes up when the pictures change, so that a cached folder is made again
+RECIPE = 3  # goes up when the pictures change, so that a cached folder is made again
 
 
 def write_scenes(
