@@ -252,9 +252,7 @@ class FrozenDetector(nn.Module):
             raise ValueError(
                 f"images are {tuple(images.shape)}; the detector takes (B, 3, H, W) RGB in [0, 1]"
             )
-        loaded = (
-            images if self._pipeline_is_rgb else images.flip(1)
-        )  # as a pipeline loads it
+        loaded = images if self._pipeline_is_rgb else images.flip(1)  # as a pipeline loads it
         ready = self.detector.data_preprocessor({"inputs": loaded * 255, "data_samples": samples}, False)
         return ready["inputs"].contiguous(memory_format=torch.channels_last), ready["data_samples"]
 
