@@ -1,4 +1,4 @@
-"""The noise schedule and the sampler against diffusers' DDIM, the UNet loop against diffusers' UNet, the steering."""
+"""The schedule and the sampler against diffusers' DDIM, the UNet loop against its UNet, the steering."""
 
 import pytest
 import torch

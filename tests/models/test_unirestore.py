@@ -257,7 +257,7 @@ def test_wrong_words_are_refused(plain, tiny):
     images = torch.rand(1, 3, 16, 16)
     with pytest.raises(ValueError, match="unknown task 'fog'; known: ir, det"):
         plain(images, "fog")
-    with pytest.raises(ValueError, match="'image' or 'features'|\"image\" or \"features\""):
+    with pytest.raises(ValueError, match="got 'pyramid'"):
         plain(images, output="pyramid")
     with pytest.raises(ValueError, match="1 to 4, got 9"):
         plain(images, num_inference_steps=9)

@@ -8,8 +8,9 @@ RGB bias:
 
     image = (1 + gain) * sum_k w_k candidate_k + bias
 
-A zero-initialised FiLM (Perez et al., arXiv 1709.07871) from the task's prompt lets tasks differ strongly with
-only the prompt between them: along TFA's chain a prompt is divided by its width (softmax) three times over. At the start the weights are a fixed mix and gain = bias = 0.
+A zero-initialised FiLM (Perez et al., arXiv 1709.07871) from the task's own prompt lets tasks differ
+strongly with only the prompt between them: along TFA's chain a prompt is divided by its width (softmax)
+three times over. At the start the weights are a fixed mix and gain = bias = 0.
 Blocks: NAFBlock (arXiv 2204.04676). Licence: Apache-2.0.
 """
 
