@@ -17,8 +17,8 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
     Args:
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
             `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
-            `UniRestore.build`; or a mapping with `weights` (folder, name or id) and overrides of settings
-            that need no weights of their own.
+            `UniRestore.build`; or a mapping with `weights` (folder, name or id) and overrides that take parts
+            away, such as `cfrm=False` (ablations).
 
     Raises:
         FileNotFoundError: the string is no folder, no shipped weights and no hub id.
@@ -28,11 +28,28 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         return restorer
     if isinstance(restorer, Mapping):
         options = dict(restorer)
+        if "weights" in options:
+            return _reduced(UniRestore.from_pretrained(options.pop("weights")), options)
         if "preset" not in options:
             raise ValueError(
-                f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), a folder or a module"
+                f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), dict(weights='tiny', cfrm=False), a folder or a module"
             )
         return UniRestore.build(options.pop("preset"), **options)
     if isinstance(restorer, (str, Path)):
         return UniRestore.from_pretrained(restorer)
     raise TypeError(f"restorer is a {type(restorer).__name__}; give a folder, a dict or a module")
+
+
+def _reduced(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
+    """A trained model with some settings changed that need no weights which it does not have."""
+    settings = {name: full.config[name] for name in full.config if not name.startswith("_")}
+    model = UniRestore(**{**settings, **overrides})
+    trained, wanted = full.state_dict(), model.state_dict()
+    absent = [name for name in wanted if name not in trained or trained[name].shape != wanted[name].shape]
+    if absent:
+        raise ValueError(
+            f"with {dict(overrides)} the model needs {len(absent)} tensors that its weights lack, first {absent[0]}; "
+            "overrides beside `weights` may only take parts away"
+        )
+    model.load_state_dict({name: trained[name] for name in wanted})
+    return model
