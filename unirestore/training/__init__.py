@@ -4,18 +4,23 @@ from .adaptation import AdaptationStage
 from .autoencoder import AutoencoderStage
 from .checkpoints import ExportRestorer, find_checkpoint, save_restorer
 from .datasets import build_pairs
+from .mixed_precision import Bfloat16OptimWrapper
 from .prior import PriorStage
 from .restoration import RestorationStage
+from .safe_loading import read_checkpoint, read_training_checkpoint
 from .stage import TrainingStage
 
 __all__ = [
     "AdaptationStage",
     "AutoencoderStage",
+    "Bfloat16OptimWrapper",
     "ExportRestorer",
     "PriorStage",
     "RestorationStage",
     "TrainingStage",
     "build_pairs",
     "find_checkpoint",
+    "read_checkpoint",
+    "read_training_checkpoint",
     "save_restorer",
 ]

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from unirestore.models.priors import NoPrior
+
 from .autoencoder import edge_loss
 from .restoration import STARTS, one_step
 from .stage import TrainingStage
@@ -40,7 +42,9 @@ class AdaptationStage(TrainingStage):
         start: "degraded" or "clean", see the header.
 
     Raises:
-        ValueError: `start` is unknown or the restorer does not know the task.
+        ValueError: `start` is unknown, or is "clean" for a restorer without a prior; the restorer does not know the
+            task, or not `ir` while `perception_weight` asks for it; later, in training: `term_weights` names a term
+            that the downstream network does not have, or a picture has no boxes because nobody labelled it.
     """
 
     def __init__(
@@ -61,7 +65,17 @@ class AdaptationStage(TrainingStage):
         if start not in STARTS:
             raise ValueError(f"start is {start!r}; it must be one of {', '.join(STARTS)}")
         if task not in self.restorer.tasks:
-            raise ValueError(f"the restorer has no task {task!r} (it has {', '.join(self.restorer.tasks)}); add_task it")
+            raise ValueError(
+                f"the restorer has no task {task!r} (it has {', '.join(self.restorer.tasks)}); add_task it"
+            )
+        if perception_weight and "ir" not in self.restorer.tasks:
+            raise ValueError(
+                "the restorer has no task 'ir' to keep honest; add_task it or set perception_weight=0"
+            )
+        if start == "clean" and isinstance(self.restorer.prior, NoPrior):
+            raise ValueError(
+                "start='clean' noises the clean latent for the prior, and there is none; use 'degraded'"
+            )
         # outside the module tree: it is frozen, is no part of a checkpoint and must not follow train()
         self._downstream = [MODELS.build(downstream) if isinstance(downstream, Mapping) else downstream]
         self.task, self.start = task, start
@@ -75,18 +89,33 @@ class AdaptationStage(TrainingStage):
         return self._downstream[0].to(next(self.restorer.parameters()).device)
 
     def losses(
-        self, degraded: Tensor, clean: Tensor, index: Tensor, boxes: list[Tensor], labels: list[Tensor], **batch: Any
+        self,
+        degraded: Tensor,
+        clean: Tensor,
+        index: Tensor,
+        boxes: list[Tensor],
+        labels: list[Tensor],
+        **batch: Any,
     ) -> dict[str, Tensor]:
         """See the header; `boxes` `(N, 4)` xyxy and `labels` `(N,)` per picture."""
+        self._check_labelled(batch)
         with torch.no_grad():
             seen = self.restorer.encode(degraded)
             latent = self._latent(seen.latent, clean, index)
-            candidates = self.restorer.stack_candidates(degraded) if self.restorer.fusion is not None else None
+            candidates = (
+                self.restorer.stack_candidates(degraded) if self.restorer.fusion is not None else None
+            )
             wanted = self.downstream.features(clean) if self.feature_weight else ()
         picture = self.restorer.decode(latent, seen.skips, self.task, degraded, candidates)
         terms, found = self.downstream.loss_and_features(picture, boxes, labels)
+        if unknown := sorted(set(self.term_weights) - set(terms)):
+            raise ValueError(
+                f"term_weights names {', '.join(unknown)}; the downstream loss has {', '.join(terms)}"
+            )
         losses = {
-            f"loss_{self.task}_{name.removeprefix('loss_')}": self.task_weight * self.term_weights.get(name, 1.0) * term
+            f"loss_{self.task}_{name.removeprefix('loss_')}": self.task_weight
+            * self.term_weights.get(name, 1.0)
+            * term
             for name, term in terms.items()
         }
         if self.feature_weight:
@@ -99,6 +128,17 @@ class AdaptationStage(TrainingStage):
             losses["loss_ir_edge"] = self.perception_weight * edge_loss(perceived, clean)
         return losses
 
+    def _check_labelled(self, batch: Mapping[str, Any]) -> None:
+        """No boxes because nobody looked is not the same as nothing there: that would teach to hide objects."""
+        labelled = batch.get("labelled")
+        if labelled is not None and self.task_weight and not bool(labelled.all()):
+            names = [name for name, known in zip(batch.get("name", ()), labelled.tolist()) if not known]
+            raise ValueError(
+                f"{len(labelled) - int(labelled.sum())} of {len(labelled)} pictures have no annotations "
+                f"({', '.join(names[:3])}); make some with tools/pseudo_label.py and give them as boxes=..., or set "
+                "task_weight=0 to learn from the features alone"
+            )
+
     def _latent(self, degraded: Tensor, clean: Tensor, index: Tensor) -> Tensor:
         if self.start == "degraded":
             return self.restorer.denoise(degraded)
@@ -107,5 +147,7 @@ class AdaptationStage(TrainingStage):
 
 def feature_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """Mean over levels of the L1 distance, relative to the mean magnitude of `wanted`."""
-    distances = [(f - w).abs().mean() / w.abs().mean().clamp_min(1e-6) for f, w in zip(found, wanted, strict=True)]
+    distances = [
+        (f - w).abs().mean() / w.abs().mean().clamp_min(1e-6) for f, w in zip(found, wanted, strict=True)
+    ]
     return torch.stack(distances).mean()

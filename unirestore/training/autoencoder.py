@@ -9,11 +9,14 @@ through the skips. Licence: Apache-2.0.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import broadcast
+from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from torch import Tensor
 
@@ -27,7 +30,9 @@ class AutoencoderStage(TrainingStage):
     Args: `kl` and `edge`, weights of those terms; the rest as `TrainingStage`.
     """
 
-    def __init__(self, *, trains: Sequence[str] = ("vae",), kl: float = 1e-5, edge: float = 1.0, **stage: Any) -> None:
+    def __init__(
+        self, *, trains: Sequence[str] = ("vae",), kl: float = 1e-5, edge: float = 1.0, **stage: Any
+    ) -> None:
         super().__init__(trains=trains, **stage)
         self.kl, self.edge = kl, edge
 
@@ -47,14 +52,30 @@ class AutoencoderStage(TrainingStage):
 
     @torch.no_grad()
     def finish(self, dataloader) -> None:
-        """Sets `scaling_factor` so that latents of clean pictures have unit variance, as the prior expects."""
+        """Sets `scaling_factor` so that latents of clean pictures have unit variance, as the prior expects.
+
+        Measured on 64 items; every rank takes the first rank's figure. Latents that do not vary or are not finite
+        leave the factor as it is, with a warning: such a VAE has not learnt anything to scale.
+        """
         device = next(self.restorer.parameters()).device
         means = []
-        for step, batch in enumerate(dataloader):
-            means.append(self.restorer.posterior(batch["clean"].to(device).float() / 255)[0])
-            if step == 15:
-                break
-        self.restorer.register_to_config(scaling_factor=round(1 / float(torch.cat(means).std()), 5))
+        dataset = (
+            dataloader.dataset
+        )  # not the loader: its sampler has run out of what it gives persistent workers
+        for index in range(min(64, len(dataset))):
+            clean = dataset[index]["clean"][None].to(device).float() / 255  # (1, 3, S, S)
+            means.append(self.restorer.posterior(clean)[0])
+        spread = torch.cat(means).std()
+        broadcast(spread)
+        deviation = float(spread)
+        if not 1e-6 < deviation < float("inf"):
+            print_log(
+                f"latents deviate by {deviation:.3g}: scaling_factor stays as it is",
+                "current",
+                logging.WARNING,
+            )
+            return
+        self.restorer.register_to_config(scaling_factor=round(1 / deviation, 5))
 
 
 def edge_loss(picture: Tensor, target: Tensor) -> Tensor:

@@ -7,17 +7,23 @@ resuming looks at the files themselves. Licence: Apache-2.0.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
-import tempfile
+import secrets
+import shutil
 from pathlib import Path
 
-import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+from safetensors import SafetensorError
+
+from .safe_loading import read_training_checkpoint
+
+_SUFFIX = re.compile(r"\.[0-9a-f]{8}\.partial")
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -26,49 +32,49 @@ class AtomicLocalBackend(LocalBackend):
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes `obj` beside `filepath`, flushes it to disk and renames it into place.
 
+        What an earlier, killed writer of the same file left beside it is removed.
+
         Raises OSError, naming the file, where the disk is full or the folder cannot be written; what was there
         before is then still there.
         """
         path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = _beside(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
+            with open(temporary, "xb") as file:
                 file.write(obj)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except OSError as error:
-            Path(temporary).unlink(missing_ok=True)
-            raise OSError(f"could not save {path} ({error}); free some space or pass another --work-dir") from error
+            raise _not_saved(path, error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 register_backend("atomic", AtomicLocalBackend, force=True)
 
 
 def find_checkpoint(folder: str | Path) -> Path | None:
-    """The newest `iter_N.pth` in `folder` that loads, or None; torn or foreign files are passed over with a warning."""
-    found = {int(m.group(1)): p for p in Path(folder).glob("iter_*.pth") if (m := re.fullmatch(r"iter_(\d+)\.pth", p.name))}
-    for _, path in sorted(found.items(), reverse=True):
-        try:
-            trust_mmengine_log_buffers()
-            torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, an older one may do
-            print_log(f"{path} does not load ({type(error).__name__}); trying the one before it", "current", 30)
-        else:
-            return path
+    """The newest `iter_N.pth` (else `epoch_N.pth`) in `folder` that training can continue from, or None.
+
+    Torn and foreign files are passed over with a warning; no code of theirs is run.
+    """
+    for kind in ("iter", "epoch"):
+        named = (
+            (re.fullmatch(rf"{kind}_(\d+)\.pth", path.name), path)
+            for path in Path(folder).glob(f"{kind}_*.pth")
+        )
+        found = {int(match[1]): path for match, path in named if match}
+        for _, path in sorted(found.items(), reverse=True):
+            try:
+                read_training_checkpoint(path)
+            except (OSError, ValueError) as error:
+                print_log(f"passed over: {error}", "current", 30)
+            else:
+                return path
     return None
-
-
-def trust_mmengine_log_buffers() -> None:
-    """Lets `torch.load(weights_only=True)` read the log history that mmengine keeps in a checkpoint."""
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    scalar = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4")]
-    torch.serialization.add_safe_globals(
-        [HistoryBuffer, np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar, *scalar]
-    )
 
 
 @HOOKS.register_module()
@@ -92,12 +98,53 @@ class ExportRestorer(Hook):
 
 
 def save_restorer(restorer, folder: str | Path) -> None:
-    """`save_pretrained` into a folder that is either the old one or the complete new one."""
+    """`save_pretrained` into a folder that is either the old one or the complete new one.
+
+    On Linux the two trade places in one step. Where the system cannot do that, a kill between two renames leaves the
+    old one under a hidden name ending in `.partial` beside `folder`.
+
+    Raises OSError, naming the folder, where it cannot be written; the old one is then still there.
+    """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        fresh, old = Path(temporary) / "new", Path(temporary) / "old"
+    fresh = _beside(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         restorer.save_pretrained(fresh)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(fresh, folder)
+        for file in fresh.iterdir():
+            with open(file, "rb+") as written:
+                os.fsync(written.fileno())
+        if not folder.exists():
+            os.replace(fresh, folder)
+        elif not _exchange(fresh, folder):
+            os.replace(folder, _beside(folder))
+            os.replace(fresh, folder)
+        _remove_leftovers(folder)  # of killed runs, and after the exchange the old one
+    except (OSError, SafetensorError) as error:
+        raise _not_saved(folder, error) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _not_saved(path: Path, error: Exception) -> OSError:
+    advice = "free some space or pass another --work-dir"
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, f"could not save {path} ({error.strerror}); {advice}")
+    return OSError(f"could not save {path} ({error}); {advice}")
+
+
+def _beside(path: Path) -> Path:
+    """A fresh hidden name in the same folder, hence on the same disk."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+
+
+def _remove_leftovers(path: Path) -> None:
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        if _SUFFIX.fullmatch(left.name.removeprefix(f".{path.name}")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two paths in one step (Linux' renameat2); False where system or file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(first), here, os.fsencode(second), swap) == 0

@@ -19,6 +19,9 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from unirestore.models.autoencoder import TAPS
+from unirestore.models.priors import NoPrior
+
 from .stage import TrainingStage
 
 TIMESTEPS = (249, 499, 749, 999, 999, 999)
@@ -36,7 +39,7 @@ class RestorationStage(TrainingStage):
         start: the latent that is noised, "clean" (the paper) or "degraded" (as at inference).
 
     Raises:
-        ValueError: `start` is unknown.
+        ValueError: `start` is unknown, or there is not one weight for each of the three skips.
     """
 
     def __init__(
@@ -51,10 +54,14 @@ class RestorationStage(TrainingStage):
         super().__init__(trains=trains, **stage)
         if start not in STARTS:
             raise ValueError(f"start is {start!r}; it must be one of {', '.join(STARTS)}")
+        if len(skip_weights) != TAPS:
+            raise ValueError(
+                f"skip_weights needs {TAPS} numbers, finest skip first, got {tuple(skip_weights)}"
+            )
         self.skip_weights, self.latent_weight, self.start = tuple(skip_weights), latent_weight, start
 
     def losses(self, degraded: Tensor, clean: Tensor, index: Tensor, **batch: Any) -> dict[str, Tensor]:
-        """See the header."""
+        """See the header. Without a prior, or where none of what steers it learns, there is no loss on the latent."""
         with torch.no_grad():
             target = self.restorer.encode(clean, repair=False)
         seen = self.restorer.encode(degraded)
@@ -64,6 +71,8 @@ class RestorationStage(TrainingStage):
                 zip(self.skip_weights, seen.skips, target.skips, strict=True)
             )
         }
+        if isinstance(self.restorer.prior, NoPrior):
+            return losses
         estimate = one_step(self, seen.latent, target.latent if self.start == "clean" else seen.latent, index)
         if estimate.requires_grad:
             losses["loss_latent"] = self.latent_weight * F.mse_loss(estimate, target.latent)

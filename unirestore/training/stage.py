@@ -31,13 +31,17 @@ class TrainingStage(BaseModel):
             continues exactly.
 
     Raises:
-        ValueError: a group does not exist or the restorer has no parameter in any of them.
+        ValueError: a group does not exist, `trains` is a string, or the restorer has no parameter in any of them.
     """
 
     def __init__(
         self, *, restorer: str | Path | Mapping[str, Any] | nn.Module, trains: Sequence[str], seed: int = 0
     ) -> None:
         super().__init__()
+        if isinstance(trains, str):
+            raise ValueError(
+                f"trains is the string {trains!r}; give a list of groups, for example [{trains!r}]"
+            )
         self.restorer: UniRestore = build_restorer(restorer)
         self.seed = seed
         self.restorer.requires_grad_(False)
@@ -68,9 +72,9 @@ class TrainingStage(BaseModel):
 
     def noise_like(self, latent: Tensor, index: Tensor) -> Tensor:
         """Normal noise of `latent`'s shape, drawn per item from `(seed, index)`."""
-        return torch.stack([torch.randn(latent.shape[1:], generator=self._generator(n)) for n in index.tolist()]).to(
-            latent
-        )
+        return torch.stack(
+            [torch.randn(latent.shape[1:], generator=self._generator(n)) for n in index.tolist()]
+        ).to(latent)
 
     def choose(self, options: Sequence[int], index: Tensor) -> Tensor:
         """One of `options` per item, `(B,)` int64, drawn from `(seed, index)`."""
@@ -88,7 +92,11 @@ class TrainingStage(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _keep_what_learns(stage: TrainingStage, state: dict[str, Tensor], prefix: str, local_metadata: Any) -> None:
+def _keep_what_learns(
+    stage: TrainingStage, state: dict[str, Tensor], prefix: str, local_metadata: Any
+) -> None:
     """State-dict hook: frozen weights are in the restorer folder that the stage started from already."""
-    for name in [name for name in state if name.startswith(prefix) and name[len(prefix) :] not in stage.learning]:
+    for name in [
+        name for name in state if name.startswith(prefix) and name[len(prefix) :] not in stage.learning
+    ]:
         del state[name]
