@@ -26,6 +26,7 @@ from .downstream import FrozenDetector
 
 __all__ = ["build_condition", "measure_from_config"]
 
+KEYS = ("detector", "conditions", "arms", "restorer", "size", "limit", "resamples", "seed", "title")
 ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir", "det")
 
 
@@ -42,7 +43,13 @@ def build_condition(
 
     Raises FileNotFoundError, saying where to get it, where the set is missing; KeyError for an unknown name.
     """
-    entry = eval_sets()[set] if isinstance(set, str) else set
+    if isinstance(set, str):
+        known = eval_sets()
+        if set not in known:
+            raise KeyError(f"no set is called {set!r}; there are {', '.join(known)}")
+        entry: Mapping[str, Any] = known[set]
+    else:
+        entry = set
     mixture = None
     if weather is not None:
         mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
@@ -57,9 +64,15 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     `resamples`, `seed`, `title`. A condition whose set is missing is left out with a note when it says
     `optional=True`.
 
-    Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing.
+    Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing; ValueError for
+    unknown or missing keys, and where every set is left out.
     """
     options = dict(measure)
+    unknown = sorted(options.keys() - set(KEYS))
+    lacking = [key for key in ("detector", "conditions") if not options.get(key)]
+    if unknown or lacking:
+        what = f"unknown keys {', '.join(unknown)}" if unknown else f"no {' and no '.join(lacking)}"
+        raise ValueError(f"measure has {what}; known are {', '.join(KEYS)}")
     classes = tuple(options["detector"].get("classes", SCENE_CLASSES))
     detector = FrozenDetector(**{"classes": classes, **options["detector"]})
     restorer = build_restorer(options.get("restorer") or Path(work_dir) / "restorer").eval()
@@ -74,6 +87,10 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
             if not optional:
                 raise
             print(f"left out {name}: {error}")
+    if not conditions:
+        raise ValueError(
+            f"nothing to measure: the sets of {', '.join(options['conditions'])} are all missing"
+        )
     report = measure_gain(
         detector.predict,
         None,
@@ -85,7 +102,7 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
         seed=options.get("seed", 0),
         protocol={
             "detector": Path(str(options["detector"]["config"]).rpartition("::")[2]).stem,
-            "detector_checkpoint": Path(str(options["detector"]["checkpoint"])).name,
+            "detector_checkpoint": Path(str(options["detector"].get("checkpoint") or "random weights")).name,
             "restorer": str(options.get("restorer") or "trained in this run"),
         },
     )
