@@ -24,12 +24,16 @@ def main(argv: list[str] | None = None) -> Path:
     """Label and write; returns the file."""
     from mmdet.datasets import CocoDataset
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("config", help="detector config: a path, or mmdet::folder/name")
     parser.add_argument("checkpoint", help="weights of the detector")
     parser.add_argument("--set", required=True, help="name of a set in configs/_base_/data")
     parser.add_argument("--out", required=True, help="json to write")
-    parser.add_argument("--classes", nargs="+", default=list(CocoDataset.METAINFO["classes"]), help="classes to label")
+    parser.add_argument(
+        "--classes", nargs="+", default=list(CocoDataset.METAINFO["classes"]), help="classes to label"
+    )
     parser.add_argument("--size", type=int, default=640, help="long side that the detector sees, pixels")
     parser.add_argument("--score", type=float, default=0.4, help="lowest score that becomes a box")
     args = parser.parse_args(argv)
@@ -47,7 +51,10 @@ def main(argv: list[str] | None = None) -> Path:
     for annotation in result["annotations"]:
         (height, width), scale = scales[annotation["image_id"] - 1]
         left, top, box_width, box_height = (value / scale for value in annotation["bbox"])
-        box_width, box_height = min(box_width, width - left), min(box_height, height - top)  # sides were rounded
+        box_width, box_height = (
+            min(box_width, width - left),
+            min(box_height, height - top),
+        )  # sides were rounded
         annotation.update(bbox=[left, top, box_width, box_height], area=box_width * box_height)
     out = Path(args.out)
     out.parent.mkdir(parents=True, exist_ok=True)
