@@ -12,7 +12,7 @@ train_dataloader = dict(
     dataset=dict(
         size=320,
         sources=[dict(set="camvid_train", boxes="work_dirs/camvid_train_boxes.json"), "coco128_train"],
-        weights=[3, 1],
+        weights=[2, 1],
         long_side=640,
         resize=(0.6, 1.4),
     )
