@@ -1,0 +1,281 @@
+"""What the restorer costs in front of YOLOX-nano: a ratio of times, stage by stage, and peak memory.
+
+    python benchmarks/restorer_ratio.py                              # preset `tiny`, 640x640 and 426x640
+    python benchmarks/restorer_ratio.py --threads 1 --rounds 50 --json ratio.json
+    python benchmarks/restorer_ratio.py --restorer work_dirs/tfa_det/restorer --sizes 480x640
+
+Each round runs the detector's forward and then the restorer's stages on the same picture, in one process
+with the same threads; the figures are medians over rounds, so a busy machine slows both. The detector runs
+twice: as mmdet builds it (the ratio) and with convolutions and batch norms fused, as our measurement runs it.
+It gets the picture padded to a multiple of 32, not to a square, which is its cheaper form, and no NMS. Speed
+depends on sizes, not on weights, so random weights do unless a folder and a checkpoint are given. Memory is
+the resident high-water of a fresh process for each part, above what it held with the model loaded. Cost:
+about two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # as tools/train.py: threads that spin slow a shared machine
+
+import cv2
+import torch
+
+import unirestore
+from unirestore.models.loading import build_restorer
+from unirestore.models.sizes import round_up
+
+DETECTOR = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
+STAGES = ("candidates", "encode", "denoise", "decode")
+"""Of the restorer, in order; together they are its forward."""
+MEMORY_PARTS = ("detector", "restorer", *STAGES)
+STRIDE = 32
+Size = tuple[int, int]
+
+
+def build_detector(config: str, checkpoint: str | None, *, fused: bool) -> torch.nn.Module:
+    """The frozen detector, in evaluation mode; as mmdet builds it, or fused."""
+    import unirestore.mm  # noqa: F401  (supplies mmcv's operators before mmdet is imported)
+    from unirestore.mm.downstream import FrozenDetector, read_config
+
+    config = read_config(config)
+    classes = [str(index) for index in range(config.model.bbox_head.num_classes)]
+    options = dict(classes=classes, detector_classes=classes, fuse=fused)
+    if checkpoint is not None:  # the checkpoint or the config knows the names
+        from mmdet.datasets import CocoDataset
+
+        options = dict(classes=CocoDataset.METAINFO["classes"], fuse=fused)
+    detector = FrozenDetector(config, checkpoint, **options).detector
+    return detector if fused else detector.to(memory_format=torch.contiguous_format)
+
+
+def detector_call(detector: torch.nn.Module, size: Size) -> Callable[[], Any]:
+    """Backbone, neck and head on one grey-padded picture."""
+    inputs = torch.full((1, 3, *(round_up(length, STRIDE) for length in size)), 114.0)
+    inputs[..., : size[0], : size[1]] = 255 * picture(size)
+    return lambda: detector(inputs, mode="tensor")
+
+
+def restorer_calls(model: torch.nn.Module, size: Size, task: str) -> dict[str, Callable[[], Any]]:
+    """Each stage on inputs of the right shapes, so that none depends on another having run."""
+    images = picture(size)
+    height, width = (round_up(length, model.size_multiple) for length in size)
+    latent = torch.rand(1, model.config.latent_channels, height // 8, width // 8)
+    skips = [
+        torch.rand(1, channels, height >> k + 1, width >> k + 1)
+        for k, channels in enumerate(model.config.block_out_channels[:3])
+    ]
+    known = len(model.config.candidates)
+    candidates = images[:, None].expand(-1, known, -1, -1, -1) if known else None
+    return {
+        "candidates": (lambda: model.stack_candidates(images)) if known else (lambda: None),
+        "encode": lambda: model.encode(images),
+        "denoise": lambda: model.denoise(latent),
+        "decode": lambda: model.decode(latent, skips, task, images, candidates),
+    }
+
+
+def picture(size: Size) -> torch.Tensor:
+    """`(1, 3, H, W)` RGB in [0, 1]: a procedural street scene in haze."""
+    from unirestore.data import render_scene
+    from unirestore.degradations import Haze
+
+    scene = render_scene(2_000_002, size=max(32, *size))
+    hazy = Haze(severity=3)(scene.image, seed=0, depth=scene.depth)[: size[0], : size[1]]
+    return torch.from_numpy(hazy.copy()).permute(2, 0, 1)[None] / 255
+
+
+def measure_times(
+    calls: dict[str, Callable[[], Any]], rounds: int, warmup: int = 2
+) -> dict[str, list[float]]:
+    """Milliseconds of each call in each round; one call of each per round, in order."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    with torch.inference_mode():
+        for turn in range(warmup + rounds):
+            for name, call in calls.items():
+                start = time.perf_counter()
+                call()
+                elapsed = 1000 * (time.perf_counter() - start)
+                if turn >= warmup:
+                    times[name].append(elapsed)
+    return times
+
+
+def high_water(*, forget: bool = False) -> float:
+    """Largest resident size of this process so far, MiB; `forget` starts again from what it holds now.
+
+    Linux hands `ru_maxrss` down from the parent, so there the kernel's own count of this program is read.
+    Elsewhere, and where the kernel refuses to forget, the peak includes the loading of the model.
+    """
+    if forget:
+        gc.collect()
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def measure_memory_here(part: str, size: Size, args: argparse.Namespace) -> dict[str, float]:
+    """In a process of its own: MiB with the model loaded, and at the peak of two calls."""
+    settle(args.threads)
+    if part == "detector":
+        call = detector_call(build_detector(args.detector, args.detector_checkpoint, fused=False), size)
+        calls = [call]
+    else:
+        stages = restorer_calls(build_restorer(restorer_source(args.restorer)).eval(), size, args.task)
+        calls = list(stages.values()) if part == "restorer" else [stages[part]]
+    loaded = high_water(forget=True)
+    with torch.inference_mode():
+        for _ in range(2):
+            for call in calls:
+                call()
+    return {"loaded_mib": loaded, "peak_mib": high_water()}
+
+
+def measure_memory(part: str, size: Size, args: argparse.Namespace) -> dict[str, float]:
+    """`measure_memory_here` in a fresh interpreter."""
+    command = [sys.executable, __file__, "--memory-part", part, "--sizes", f"{size[0]}x{size[1]}"]
+    command += ["--threads", str(args.threads), "--task", args.task, "--restorer", args.restorer]
+    command += ["--detector", args.detector]
+    command += ["--detector-checkpoint", args.detector_checkpoint] if args.detector_checkpoint else []
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"measuring the memory of {part} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def restorer_source(name: str) -> Any:
+    """`preset:NAME` is an untrained model; anything else is a folder or the name of weights."""
+    kind, _, preset = name.partition(":")
+    return {"preset": preset} if kind == "preset" else name
+
+
+def settle(threads: int) -> None:
+    """The same number of threads for torch and OpenCV, and no slow denormal numbers."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    torch.set_flush_denormal(True)
+
+
+def measure_size(size: Size, args: argparse.Namespace) -> dict[str, Any]:
+    """Times, ratios and memory at one size."""
+    model = build_restorer(restorer_source(args.restorer)).eval()
+    detectors = {
+        name: detector_call(build_detector(args.detector, args.detector_checkpoint, fused=fused), size)
+        for name, fused in (("detector", False), ("detector_fused", True))
+    }
+    times = measure_times({**detectors, **restorer_calls(model, size, args.task)}, args.rounds)
+    totals = [sum(times[stage][turn] for stage in STAGES) for turn in range(args.rounds)]
+    median = {name: statistics.median(values) for name, values in {**times, "restorer": totals}.items()}
+    by_round = sorted(total / own for total, own in zip(totals, times["detector"], strict=True))
+    result: dict[str, Any] = {
+        "height": size[0],
+        "width": size[1],
+        "ms": median,
+        "ratio": median["restorer"] / median["detector"],
+        "ratio_to_fused": median["restorer"] / median["detector_fused"],
+        "ratio_quartiles": [by_round[args.rounds // 4], by_round[3 * args.rounds // 4]],
+    }
+    if not args.no_memory:
+        result["memory"] = {part: measure_memory(part, size, args) for part in MEMORY_PARTS}
+    return result
+
+
+def to_table(results: Sequence[dict[str, Any]], protocol: dict[str, Any]) -> str:
+    """Markdown: one table per size, and how it was measured."""
+    lines = []
+    for result in results:
+        ms, memory = result["ms"], result.get("memory", {})
+        low, high = result["ratio_quartiles"]
+        lines += [
+            f"{result['height']} x {result['width']}: the restorer takes **{result['ratio']:.2f}** times the "
+            f"detector's forward (quartiles over rounds {low:.2f} to {high:.2f}; "
+            f"{result['ratio_to_fused']:.2f} times the fused one's)",
+            "",
+            "| part | ms | ratio to the detector | peak memory above the loaded model, MiB | process, MiB |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        for part in ("detector", "detector_fused", *STAGES, "restorer"):
+            held = memory.get(part)
+            added = f"{held['peak_mib'] - held['loaded_mib']:.0f}" if held else "–"
+            whole = f"{held['peak_mib']:.0f}" if held else "–"
+            ratio = ms[part] / ms["detector"]
+            lines.append(f"| {part.replace('_', ', ')} | {ms[part]:.1f} | {ratio:.2f} | {added} | {whole} |")
+        lines.append("")
+    lines += [", ".join(f"{name.replace('_', ' ')} {value}" for name, value in protocol.items())]
+    return "\n".join(lines)
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--restorer", default="preset:tiny", help="folder, name of weights, or preset:NAME")
+    parser.add_argument("--task", default="det", help="prompt")
+    parser.add_argument("--detector", default=DETECTOR, help="mmdet config")
+    parser.add_argument("--detector-checkpoint", help="weights; default: random, which costs the same")
+    parser.add_argument("--sizes", nargs="+", default=["640x640", "426x640"], help="HEIGHTxWIDTH, pixels")
+    parser.add_argument("--threads", type=int, default=2, help="of torch and of OpenCV")
+    parser.add_argument("--rounds", type=int, default=30, help="of which the medians are taken")
+    parser.add_argument("--no-memory", action="store_true", help="times only")
+    parser.add_argument("--json", help="write the figures here as well")
+    parser.add_argument("--memory-part", choices=MEMORY_PARTS, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.threads < 1 or args.rounds < 1:
+        parser.error(f"--threads and --rounds are at least 1, got {args.threads} and {args.rounds}")
+    try:
+        args.sizes = [tuple(int(length) for length in text.split("x")) for text in args.sizes]
+        if any(len(size) != 2 or min(size) < 1 for size in args.sizes):
+            raise ValueError
+    except ValueError:
+        parser.error("--sizes are HEIGHTxWIDTH in pixels, for example 426x640")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    args = parse(argv)
+    if args.memory_part:
+        print(json.dumps(measure_memory_here(args.memory_part, args.sizes[0], args)))
+        return []
+    settle(args.threads)
+    results = [measure_size(size, args) for size in args.sizes]
+    protocol = {
+        "restorer": args.restorer,
+        "task": args.task,
+        "detector": Path(args.detector.rpartition("::")[2]).stem,
+        "threads": args.threads,
+        "rounds": args.rounds,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "unirestore": unirestore.__version__,
+    }
+    if args.json:
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.json).write_text(json.dumps({"protocol": protocol, "sizes": results}, indent=1) + "\n")
+    print(to_table(results, protocol))
+    return results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The benchmark runs, adds up, and says what it measured. No test asserts a time."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+pytest.importorskip("mmdet", reason="the detector comes from mmdet: pip install -e '.[mm]'")
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "restorer_ratio.py"
+    spec = importlib.util.spec_from_file_location("restorer_ratio", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    yield module
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
+    torch.set_flush_denormal(False)
+
+
+def test_tables_and_json_say_the_same_and_ratios_add_up(benchmark, tmp_path, capsys):
+    out = tmp_path / "ratio.json"
+    benchmark.main(["--sizes", "48x64", "--threads", "1", "--rounds", "3", "--no-memory", "--json", str(out)])
+    content = json.loads(out.read_text())
+    (result,) = content["sizes"]
+    assert (result["height"], result["width"]) == (48, 64)
+    assert set(result["ms"]) == {"detector", "detector_fused", *benchmark.STAGES, "restorer"}
+    assert all(value > 0 for value in result["ms"].values())
+    assert result["ratio"] == pytest.approx(result["ms"]["restorer"] / result["ms"]["detector"])
+    assert result["ratio_quartiles"] == sorted(result["ratio_quartiles"])
+    printed = capsys.readouterr().out
+    assert f"**{result['ratio']:.2f}**" in printed and "rounds 3" in printed and "threads 1" in printed
+
+
+def test_stages_are_those_of_a_forward(benchmark):
+    """Inputs of the stages have the shapes that a real forward would give them."""
+    from unirestore import UniRestore
+
+    model, size = UniRestore.build("tiny").eval(), (50, 70)
+    calls = benchmark.restorer_calls(model, size, "det")
+    assert tuple(calls) == benchmark.STAGES
+    with torch.no_grad():
+        encoding = calls["encode"]()
+        assert calls["denoise"]().shape == encoding.latent.shape
+        assert calls["candidates"]().shape == (1, len(model.config.candidates), 3, *size)
+        assert calls["decode"]().shape == (1, 3, *size)
+
+
+def test_untrained_preset_without_candidates_has_a_free_first_stage(benchmark):
+    from unirestore import UniRestore
+
+    model = UniRestore.build("tiny", candidates=(), candidate_weights=None).eval()
+    assert benchmark.restorer_calls(model, (16, 16), "ir")["candidates"]() is None
+
+
+@pytest.mark.slow
+def test_memory_of_a_part_is_that_of_its_own_process(benchmark):
+    args = benchmark.parse(["--sizes", "64x64", "--threads", "1"])
+    ballast = bytearray(300 * 2**20)  # of the parent: must not be counted for the child
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    memory = benchmark.measure_memory("encode", (64, 64), args)
+    assert 0 < memory["loaded_mib"] <= memory["peak_mib"] < benchmark.high_water()
+
+
+def test_bad_arguments_are_refused_with_what_to_do(benchmark, capsys):
+    for arguments, message in ((["--sizes", "640"], "HEIGHTxWIDTH"), (["--rounds", "0"], "at least 1")):
+        with pytest.raises(SystemExit):
+            benchmark.parse(arguments)
+        assert message in capsys.readouterr().err
