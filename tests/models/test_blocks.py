@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from unirestore.models.cfrm import CFRM, GroupAttention
 from unirestore.models.nafblock import LayerNorm2d, NAFBlock
-from unirestore.models.tfa import TaskFeatureAdapter, instance_norm
+from unirestore.models.tfa import TaskFeatureAdapter, instance_norm, mean_of_conv3x3
 
 
 def count(module: torch.nn.Module) -> int:
@@ -115,3 +115,10 @@ def test_last_tfa_gives_no_prompt_and_a_prompt_changes_the_result():
 
 def test_instance_norm_takes_a_single_pixel():
     assert torch.equal(instance_norm(torch.full((1, 3, 1, 1), 7.0)), torch.zeros(1, 3, 1, 1))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (7, 4)])
+def test_mean_of_a_convolution_equals_convolving_and_averaging(size):
+    conv = torch.nn.Conv2d(3, 5, 3, padding=1)
+    x = torch.randn(2, 3, *size)
+    torch.testing.assert_close(mean_of_conv3x3(x, conv), conv(x).mean((2, 3)), rtol=1e-4, atol=1e-5)

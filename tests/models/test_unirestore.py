@@ -226,6 +226,19 @@ def test_gradient_reaches_every_part_of_tiny(tiny):
     tiny.zero_grad()
 
 
+@pytest.mark.parametrize("group", [group for group in PARAMETER_GROUPS if group != "prompts"])
+def test_gradient_of_one_part_alone_in_channels_last_layout(make_micro, group):
+    """torch's GroupNorm ends the process where a channels-last input needs no gradient; we go round that."""
+    model = make_micro(candidates=("clahe",)).to(memory_format=torch.channels_last).requires_grad_(False)
+    for parameter in model.parameter_group(group).values():
+        parameter.requires_grad_(True)
+    images = torch.rand(1, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    encoding = model.encode(images)
+    loss = encoding.latent.square().sum() + model(images, "det").square().sum()
+    loss.backward()
+    assert any(p.grad.any() for p in model.parameter_group(group).values() if p.grad is not None)
+
+
 def test_parameter_groups_cover_the_model_once(tiny):
     names = [name for group in PARAMETER_GROUPS for name in tiny.parameter_group(group)]
     assert sorted(names) == sorted(name for name, _ in tiny.named_parameters())

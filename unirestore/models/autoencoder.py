@@ -78,7 +78,8 @@ class Encoder(nn.Module):
         skips = []
         for level, block in enumerate(self.down_blocks):
             if level == TAPS and detach_latent:
-                x = x.detach()
+                # torch 2.12 crashes in GroupNorm's backward where a channels-last input needs no gradient
+                x = x.detach().contiguous()
             x = block(x)
             if level < TAPS:
                 x = repair[level](x) if len(repair) else x

@@ -45,8 +45,16 @@ class GroupAttention(nn.Module):
         intra = self.intra_group_attention(pooled)
         # The second pooling sees y * intra; a per-channel factor commutes with the mean over pixels.
         inter = self.inter_group_attention(pooled * intra)  # (B, G, 1, 1)
-        scale = intra * inter.repeat_interleave(y.shape[1] // self.groups, dim=1)
-        return self.nafblock(x + self.conv_out(y * scale))
+        scale = intra * inter.repeat_interleave(y.shape[1] // self.groups, dim=1)  # (B, 4C, 1, 1)
+        return self.nafblock(self._recover(x, y, scale.flatten(1)))
+
+    def _recover(self, x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        """`x + conv_out(scale * y)`, the scale put into the 1x1 weights of each image instead of into y."""
+        batch, channels, height, width = x.shape
+        weight = self.conv_out.weight.flatten(1).t() * scale[:, :, None]  # (B, 4C, C)
+        x = (x + self.conv_out.bias[:, None, None]).permute(0, 2, 3, 1).reshape(batch, -1, channels)
+        y = y.permute(0, 2, 3, 1).reshape(batch, height * width, -1)
+        return torch.baddbmm(x, y, weight).unflatten(1, (height, width)).permute(0, 3, 1, 2)
 
 
 class CFRM(nn.ModuleList):

@@ -24,7 +24,7 @@ from .nafblock import NAFBlock
 
 
 class CandidateFusion(nn.Module):
-    """Candidates `(B, N, 3, H, W)` in about [0, 1] and decoder features -> `(B, 3, H, W)`, not clamped.
+    """N candidates `(B, 3, H, W)` in about [0, 1] and decoder features -> `(B, 3, H, W)`, not clamped.
 
     Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened prompt (0:
     no FiLM); `weights`, one positive starting weight per candidate (normalised here); `channels` of the head
@@ -80,10 +80,14 @@ class CandidateFusion(nn.Module):
             self.conv_out.bias[: self.candidates] = (mix / mix.sum()).log().to(self.conv_out.bias.device)
 
     def forward(
-        self, features: torch.Tensor, candidates: torch.Tensor, prompt: torch.Tensor | None
+        self, features: torch.Tensor, candidates: Sequence[torch.Tensor], prompt: torch.Tensor | None
     ) -> torch.Tensor:
-        """`features` `(B, C, H/p, W/p)`, `candidates` `(B, N, 3, H, W)`, `prompt` `(B, T, D)` or None."""
-        seen = candidates.flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (B, 3N, H, W)
+        """`features` `(B, C, H/p, W/p)`, N `candidates` `(B, 3, H, W)`, `prompt` `(B, T, D)` or None."""
+        if torch.is_grad_enabled() and not features.requires_grad:
+            # torch 2.12 crashes in GroupNorm's backward where a channels-last input needs no gradient
+            features = features.contiguous()
+        seen = torch.cat(tuple(candidates), dim=1)  # (B, 3N, H, W)
+        seen = seen.contiguous(memory_format=torch.channels_last)
         x = self.feature_in(self.norm(features)) + self.candidates_in(seen)  # (B, C, H/p, W/p)
         film = self._film(prompt)
         low = self.reduce(F.gelu(x))  # (B, low, H/2p, W/2p)
@@ -95,9 +99,9 @@ class CandidateFusion(nn.Module):
         out = self.conv_out(F.gelu(self.mix(x)))  # (B, N + 6, H, W)
         logits, gain, bias = out.split((self.candidates, 3, 3), dim=1)
         weights = logits.contiguous().softmax(1)  # softmax over planes is the fast layout on a CPU
-        image = weights[:, :1] * candidates[:, 0]
+        image = weights[:, :1] * candidates[0]
         for k in range(1, self.candidates):
-            image = torch.addcmul(image, weights[:, k : k + 1], candidates[:, k])
+            image = torch.addcmul(image, weights[:, k : k + 1], candidates[k])
         return torch.addcmul(image + bias, gain, image)
 
     def _film(self, prompt: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:

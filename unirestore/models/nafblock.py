@@ -64,6 +64,6 @@ class NAFBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.gate(self.conv2(self.conv1(self.norm1(x))))  # (B, C, H, W)
         y = self.conv3(y * self.sca(y))
-        x = x + y * self.beta
+        x = torch.addcmul(x, y, self.beta)  # x + beta * y in one pass over memory
         y = self.conv5(self.gate(self.conv4(self.norm2(x))))
-        return x + y * self.gamma
+        return torch.addcmul(x, y, self.gamma)

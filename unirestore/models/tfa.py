@@ -30,8 +30,21 @@ class SkipGate(nn.Module):
 
     def forward(self, skip: torch.Tensor) -> torch.Tensor:
         """`skip` is already instance-normalised: the three gates of a module share that."""
-        y = self.conv2(F.gelu(self.conv1(skip)))
-        return y.mean((2, 3)).unflatten(1, (self.prompt_length, -1))  # (B, T, C)
+        y = mean_of_conv3x3(F.gelu(self.conv1(skip)), self.conv2)  # (B, T C)
+        return y.unflatten(1, (self.prompt_length, -1))
+
+
+def mean_of_conv3x3(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
+    """Global mean of a zero-padded 3x3 convolution, `(B, C, h, w) -> (B, C_out)`, without convolving.
+
+    The mean is linear: each tap sees all of x but the row or column that the shift moves out of the picture.
+    """
+    rows = x.sum(3), x[..., 0], x[..., -1]  # each (B, C, h): all columns, the first, the last
+    every, first, last = (torch.stack((r.sum(2), r[..., 0], r[..., -1])) for r in rows)  # (3, B, C) each
+    columns = every - last, every, every - first  # taps -1, 0, +1 along the width
+    sums = torch.stack(columns, dim=-1)  # (3, B, C, 3)
+    sums = torch.stack((sums[0] - sums[2], sums[0], sums[0] - sums[1]), dim=-2)  # (B, C, 3, 3)
+    return F.linear(sums.flatten(1) / (x.shape[2] * x.shape[3]), conv.weight.flatten(1), conv.bias)
 
 
 def instance_norm(x: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:

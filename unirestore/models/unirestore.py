@@ -371,9 +371,8 @@ class UniRestore(ModelMixin, ConfigMixin):
             if candidates is None:
                 candidates = self.stack_candidates(images)
             self._check_candidates(candidates, images)
-            seen = torch.cat((images[:, None], candidates), dim=1).to(picture.dtype)  # (B, K+1, 3, H, W)
-            seen = pad_to(seen.flatten(1, 2), *full).unflatten(1, (-1, 3))
-            seen = torch.cat((seen, picture[:, None]), dim=1)  # (B, K+2, 3, 8h, 8w)
+            seen = [pad_to(x.to(picture.dtype), *full) for x in (images, *candidates.unbind(1))]
+            seen.append(picture)  # K + 2 times (B, 3, 8h, 8w)
             picture = self.fusion(features, seen, chain.task_prompt if chain else None)
         return picture[..., :height, :width]
 
