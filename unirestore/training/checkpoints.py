@@ -7,6 +7,7 @@ resuming looks at the files themselves. Licence: Apache-2.0.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -50,7 +51,8 @@ class AtomicLocalBackend(LocalBackend):
         except OSError as error:
             raise _not_saved(path, error) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 register_backend("atomic", AtomicLocalBackend, force=True)

@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 
-_STATISTICS = ("min", "max", "current", "mean")
+_FUNCTIONS = {
+    HistoryBuffer: ("min", "max", "current", "mean"),
+    OneCycleParamScheduler: ("_annealing_cos", "_annealing_linear"),
+}
+"""What mmengine writes into a checkpoint as a class and the name of one of its functions."""
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:
@@ -32,7 +37,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = _reason(error)
         raise ValueError(
             f"{path} is cut short, damaged or holds more than tensors ({reason}); resume from an older checkpoint, or "
             "if you trust its source save its state_dict again with torch.save"
@@ -58,6 +63,13 @@ def read_training_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def _reason(error: Exception) -> str:
+    """The line of torch's advice that says what is wrong with the file; the rest says how to run its code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith("WeightsUnpickler error")] or lines[:1]
+    return telling[0].partition(" Please use")[0] if telling else type(error).__name__
+
+
 def _harmless() -> list[Any]:
     """What checkpoints of mmengine hold beside tensors; building one runs no foreign code."""
     core = (
@@ -69,22 +81,15 @@ def _harmless() -> list[Any]:
         for package in ("numpy.core", "numpy._core")
         for function in (core.multiarray._reconstruct, core.multiarray.scalar)
     ]
-    return [
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        slice,
-        *scalar_types,
-        *renamed,
-        (_statistic, "builtins.getattr"),
-    ]
+    plain = [np.ndarray, np.dtype, slice, *scalar_types, *renamed]
+    return [*_FUNCTIONS, *plain, (_known_function, "builtins.getattr")]
 
 
-def _statistic(owner: Any, name: str) -> Any:
-    """Stands in for `getattr`, which a log history needs for its own statistics and nothing else may use."""
-    if owner is not HistoryBuffer or name not in _STATISTICS:
+def _known_function(owner: Any, name: str) -> Any:
+    """Stands in for `getattr`: log history and learning rate need it for their own functions, nothing else."""
+    if name not in _FUNCTIONS.get(owner, ()):
         raise ValueError(f"the file asks for {name!r} of {owner!r}")
-    return getattr(HistoryBuffer, name)
+    return getattr(owner, name)
 
 
 @CheckpointLoader.register_scheme(prefixes="", force=True)
