@@ -87,8 +87,25 @@ def detector(narrow_yolox) -> dict:
 
 
 @pytest.fixture(scope="session")
+def detector_with_weights(detector, tmp_path_factory) -> dict:
+    """The same with weights from a file, so that every build of it is equal."""
+    from mmdet.registry import MODELS
+    from mmdet.utils import register_all_modules
+    from mmengine.config import Config
+    from mmengine.registry import DefaultScope
+
+    register_all_modules(init_default_scope=False)
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        model = MODELS.build(Config.fromfile(detector["config"]).model)
+    model.init_weights()
+    path = tmp_path_factory.mktemp("detector-weights") / "detector.pth"
+    torch.save(model.state_dict(), path)
+    return dict(detector, checkpoint=str(path))
+
+
+@pytest.fixture(scope="session")
 def micro() -> dict:
-    """What `build_restorer` makes a very small restorer of; different values stand in for untrained weights."""
+    """What `build_restorer` makes a very small restorer of."""
     return dict(MICRO)
 
 
@@ -158,3 +175,27 @@ def values():
         return {name: value.detach().clone() for name, value in module.named_parameters()}
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def make_stage():
+    """Builds a stage from its config; `restorer` may be given apart."""
+    from mmengine.registry import MODELS
+
+    def make(model: dict, restorer: dict | None = None):
+        return MODELS.build(dict(model) if restorer is None else dict(model, restorer=dict(restorer)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_batch(scenes):
+    """Builds a batch as the dataloader gives it to a stage."""
+    from unirestore.data import collate
+    from unirestore.training import build_pairs
+
+    def make(count: int) -> dict:
+        pairs = build_pairs(sources=[dict(set=scenes)], size=CROP, length=100, identity_probability=0.0)
+        return collate([pairs[n] for n in range(count)])
+
+    return make

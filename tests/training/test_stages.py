@@ -51,3 +51,212 @@ def test_only_what_trains_changes(name, stirred_folder, detector, run_stage, val
     for key, curve in losses.items():
         assert len(curve) == 2, key
         assert torch.isfinite(torch.tensor(curve)).all(), key
+
+
+@pytest.mark.parametrize("name", ["restoration", "adaptation", "adaptation, teacher-forced", "prompts only"])
+def test_every_part_that_trains_gets_a_gradient(name, stirred_folder, detector, make_stage, make_batch):
+    stage = make_stage(build(name, stirred_folder, detector))
+    total, _ = stage.parse_losses(stage(**make_batch(2)))
+    total.backward()
+    silent = {
+        key
+        for key, value in stage.named_parameters()
+        if value.requires_grad and (value.grad is None or not value.grad.abs().sum() > 0)
+    }
+    # without the perception term no loss reads the prompt of `ir`
+    unread = {"restorer.prompts.ir"} if name == "prompts only" else set()
+    assert silent == unread
+    frozen = [key for key, value in stage.named_parameters() if not value.requires_grad and value.grad is not None]
+    assert not frozen
+
+
+def test_the_prompt_of_the_task_learns_from_the_detector_alone(stirred_folder, detector, make_stage, make_batch):
+    settings = dict(perception_weight=0.0, feature_weight=0.0, downstream=dict(detector), restorer=stirred_folder)
+    stage = make_stage(dict(type="AdaptationStage", **settings))
+    losses = stage(**make_batch(2))
+    assert losses and all(name.startswith("loss_det_") for name in losses)
+    sum(losses.values()).backward()
+    assert stage.restorer.prompts["det"].grad.abs().max() > 0
+    assert stage.restorer.prompts["ir"].grad is None
+    assert all(value.grad is None for value in stage.downstream.parameters())
+
+
+def test_the_starts_decode_different_latents(stirred_folder, detector, make_stage, make_batch):
+    batch, found = make_batch(2), {}
+    for start in ("degraded", "clean"):
+        stage = make_stage(dict(STAGES["adaptation"], start=start, restorer=stirred_folder, downstream=dict(detector)))
+        found[start] = float(stage(**batch)["loss_ir"])
+    assert found["degraded"] != found["clean"]
+    stage = make_stage(dict(STAGES["restoration"], start="degraded", restorer=stirred_folder))
+    other = make_stage(dict(STAGES["restoration"], start="clean", restorer=stirred_folder))
+    assert stage(**batch)["loss_skip0"] == other(**batch)["loss_skip0"]
+    assert stage(**batch)["loss_latent"] != other(**batch)["loss_latent"]
+
+
+def test_teacher_forced_latents_are_those_of_the_clean_picture(stirred_folder, detector, make_stage, make_batch):
+    """With start="clean" the latent hardly depends on the degraded picture, with "degraded" on nothing else."""
+    batch = make_batch(1)
+    images = {key: batch[key].float() / 255 for key in ("degraded", "clean")}
+    latents = {}
+    for start in ("degraded", "clean"):
+        stage = make_stage(dict(STAGES["adaptation"], start=start, restorer=stirred_folder, downstream=dict(detector)))
+        with torch.no_grad():
+            seen = stage.restorer.encode(images["degraded"]).latent
+            latents[start] = [stage._latent(seen, clean, batch["index"]) for clean in (images["clean"], 0 * images["clean"])]
+    assert torch.equal(*latents["degraded"])
+    assert not torch.allclose(*latents["clean"])
+
+
+def test_weights_of_the_terms_multiply_them(stirred_folder, detector, make_stage, make_batch):
+    batch = make_batch(2)
+    from mmengine.registry import MODELS
+
+    same = MODELS.build(detector)  # random weights: built once
+    settings = dict(type="AdaptationStage", restorer=stirred_folder, downstream=same)
+    plain = make_stage(dict(settings, task_weight=0.5, feature_weight=1.0, perception_weight=1.0))(**batch)
+    scaled = make_stage(
+        dict(
+            settings,
+            task_weight=1.0,
+            term_weights=dict(loss_obj=3.0),
+            feature_weight=4.0,
+            perception_weight=5.0,
+            fidelity_weight=2.0,
+        )
+    )(**batch)
+    ratio = {name: float(scaled[name] / plain[name]) for name in plain if float(plain[name].detach())}
+    assert ratio["loss_det_obj"] == pytest.approx(6.0, rel=1e-5)
+    assert ratio["loss_det_cls"] == pytest.approx(2.0, rel=1e-5)
+    assert ratio["loss_feature"] == pytest.approx(4.0, rel=1e-5)
+    assert ratio["loss_ir"] == ratio["loss_ir_edge"] == pytest.approx(5.0, rel=1e-5)
+    assert "loss_fidelity" in scaled and "loss_fidelity" not in plain
+
+
+def test_a_clean_pair_through_a_perfect_restorer_costs_nothing_but_the_task(stirred_folder, detector, make_stage):
+    """`feature_distance` is zero for equal features, one for features that vanish; checked against a hand count."""
+    from unirestore.training.adaptation import feature_distance
+
+    wanted = [torch.tensor([1.0, -3.0]), torch.tensor([2.0, 2.0])]
+    assert feature_distance(wanted, wanted) == 0
+    assert feature_distance([torch.zeros(2)] * 2, wanted) == 1
+    assert feature_distance([torch.tensor([1.0, -1.0]), wanted[1]], wanted) == pytest.approx((1 / 2 + 0) / 2)
+
+
+def test_noise_belongs_to_the_item_not_to_its_place_in_a_batch(micro, make_stage):
+    stage = make_stage(dict(type="PriorStage", restorer=dict(micro), seed=3))
+    latent = torch.zeros(3, 4, 8, 8)
+    together = stage.noise_like(latent, torch.tensor([7, 8, 9]))
+    assert torch.equal(stage.noise_like(latent[:1], torch.tensor([8]))[0], together[1])
+    assert not torch.equal(together[0], together[1])
+    assert abs(float(together.std()) - 1) < 0.1
+    steps = stage.choose(range(1000), torch.arange(500))
+    assert torch.equal(stage.choose(range(1000), torch.tensor([8])), steps[8:9])
+    assert steps.min() < 50 and steps.max() > 950 and abs(float(steps.float().mean()) - 500) < 50
+    other = make_stage(dict(type="PriorStage", restorer=dict(micro), seed=4))
+    assert not torch.equal(other.noise_like(latent, torch.tensor([7, 8, 9])), together)
+
+
+def test_losses_of_the_vae_against_their_definition(stirred_folder, make_stage, make_batch):
+    stage = make_stage(dict(type="AutoencoderStage", restorer=stirred_folder, kl=0.5, edge=0.25))
+    batch = make_batch(2)
+    clean = batch["clean"].float() / 255
+    losses = stage(**batch)
+    with torch.no_grad():
+        mean, log_variance = stage.restorer.posterior(clean)
+        normal = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+        divergence = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).mean()
+    assert float(losses["loss_kl"]) == pytest.approx(0.5 * float(divergence), rel=1e-4)
+    from unirestore.training.autoencoder import edge_loss
+
+    ramp = torch.arange(8.0).expand(1, 3, 8, 8) / 10
+    assert float(edge_loss(ramp, torch.zeros_like(ramp))) == pytest.approx(0.1)  # rises by 0.1 a column, by none a row
+
+
+def test_without_a_prior_the_skips_still_learn(micro, detector, make_stage, make_batch):
+    bare = dict(micro, prior="none")
+    losses = make_stage(dict(type="RestorationStage", restorer=bare))(**make_batch(2))
+    assert set(losses) == {"loss_skip0", "loss_skip1", "loss_skip2"}
+    with pytest.raises(ValueError, match="start='clean'"):
+        make_stage(dict(type="AdaptationStage", start="clean", restorer=bare, downstream=dict(detector)))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (dict(type="PriorStage", trains=["weather"]), "weather"),
+        (dict(type="PriorStage", trains="prior"), r"\['prior'\]"),
+        (dict(type="PriorStage", trains=[]), "nothing would be trained"),
+        (dict(type="RestorationStage", start="middle"), "clean, degraded"),
+        (dict(type="RestorationStage", skip_weights=[1.0]), "3 numbers"),
+        (dict(type="AdaptationStage", start="middle"), "clean, degraded"),
+        (dict(type="AdaptationStage", task="seg"), "it has ir, det"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_would_be_right(model, message, micro, make_stage):
+    with pytest.raises(ValueError, match=message):
+        make_stage(dict(downstream=torch.nn.Identity(), **model) if "Adapt" in model["type"] else model, micro)
+
+
+def test_ir_must_exist_to_be_kept_honest(micro, detector, make_stage):
+    only_det = dict(micro, tasks=("det",))
+    with pytest.raises(ValueError, match="perception_weight=0"):
+        make_stage(dict(type="AdaptationStage", restorer=only_det, downstream=dict(detector)))
+    make_stage(dict(type="AdaptationStage", restorer=only_det, downstream=dict(detector), perception_weight=0.0))
+
+
+def test_pictures_that_nobody_labelled_do_not_teach_that_nothing_is_there(micro, detector, make_stage, make_batch):
+    stage = make_stage(dict(type="AdaptationStage", restorer=micro, downstream=dict(detector)))
+    batch = make_batch(2) | {"labelled": torch.tensor([True, False])}
+    with pytest.raises(ValueError, match="1 of 2 pictures.*pseudo_label"):
+        stage(**batch)
+    stage.task_weight = 0.0
+    stage(**batch)
+
+
+def test_an_unknown_term_is_named(micro, detector, make_stage, make_batch):
+    settings = dict(type="AdaptationStage", restorer=micro, downstream=dict(detector))
+    stage = make_stage(dict(settings, term_weights=dict(loss_box=2.0)))
+    with pytest.raises(ValueError, match=r"loss_box; .* loss_bbox"):
+        stage(**make_batch(2))
+
+
+def test_stages_only_train(micro, make_stage, make_batch):
+    stage = make_stage(dict(type="PriorStage", restorer=micro))
+    with pytest.raises(ValueError, match="measure_gain"):
+        stage(mode="predict", **make_batch(1))
+
+
+def test_the_downstream_network_is_no_part_of_the_stage(micro, detector, make_stage):
+    stage = make_stage(dict(type="AdaptationStage", restorer=micro, downstream=dict(detector)))
+    assert not any("downstream" in name for name, _ in stage.named_parameters())
+    stage.train()
+    assert not stage.downstream.training
+    assert stage.restorer.training
+
+
+@pytest.mark.slow
+def test_amp_runs_on_a_cpu(stirred_folder, detector, run_stage, values, tmp_path):
+    """Under bfloat16 autocast every stage steps with finite losses; weights stay in float32."""
+    for name in ("vae", "prior", "restoration", "adaptation", "adaptation, teacher-forced"):
+        model = build(name, stirred_folder, detector)
+        runner = run_stage(
+            model, tmp_path / name.replace(", ", "-"), steps=2, **{"optim_wrapper.type": "Bfloat16OptimWrapper"}
+        )
+        for key, value in values(runner.model).items():
+            assert value.dtype == torch.float32 and torch.isfinite(value).all(), (name, key)
+
+
+def test_amp_computes_in_bfloat16(stirred_folder, make_stage, make_batch):
+    from mmengine.optim import OptimWrapper
+
+    from unirestore.training import Bfloat16OptimWrapper
+
+    stage = make_stage(dict(type="RestorationStage", restorer=stirred_folder))
+    seen = []
+    stage.restorer.vae.encoder.register_forward_hook(lambda module, args, output: seen.append(output[0].dtype))
+    weights = [value for value in stage.parameters() if value.requires_grad]
+    for wrapper in (OptimWrapper, Bfloat16OptimWrapper):
+        with wrapper(torch.optim.SGD(weights, lr=0.1)).optim_context(stage):
+            losses = stage(**make_batch(1))
+    assert seen == [torch.float32] * 2 + [torch.bfloat16] * 2
+    assert all(torch.isfinite(loss) for loss in losses.values())

@@ -59,9 +59,8 @@ class AutoencoderStage(TrainingStage):
         """
         device = next(self.restorer.parameters()).device
         means = []
-        dataset = (
-            dataloader.dataset
-        )  # not the loader: its sampler has run out of what it gives persistent workers
+        # not the loader: its sampler has run out of what it gives persistent workers
+        dataset = dataloader.dataset
         for index in range(min(64, len(dataset))):
             clean = dataset[index]["clean"][None].to(device).float() / 255  # (1, 3, S, S)
             means.append(self.restorer.posterior(clean)[0])
