@@ -5,12 +5,12 @@
 _base_ = ["_base_/adaptation.py", "_base_/coco_classes.py"]
 _detector = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
 model = dict(
-    restorer="work_dirs/restore/restorer",
+    restorer=dict(weights="work_dirs/restore/restorer", working_scale=2),
     downstream=dict(config=_detector, checkpoint="yolox_nano_coco.pth", classes={{_base_.coco_classes}}),
 )
 train_dataloader = dict(
     dataset=dict(
-        size=320,
+        size=384,
         sources=[dict(set="camvid_train", boxes="work_dirs/camvid_train_boxes.json"), "coco128_train"],
         weights=[2, 1],
         long_side=640,

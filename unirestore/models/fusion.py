@@ -24,7 +24,10 @@ from .nafblock import NAFBlock
 
 
 class CandidateFusion(nn.Module):
-    """N candidates `(B, 3, H, W)` in about [0, 1] and decoder features -> `(B, 3, H, W)`, not clamped.
+    """N candidates `(B, 3, H, W)` in about [0, 1] and decoder features -> maps, and with them the picture.
+
+    Judging and blending are two steps, because the judgement is smooth: `forward` may work on a shrunken photo
+    and `blend` apply the enlarged maps to the candidates at full size, so that no detail passes the network.
 
     Args: `feature_channels` of the decoder features; `prompt_channels` T x D of the flattened prompt (0:
     no FiLM); `weights`, one positive starting weight per candidate (normalised here); `channels` of the head
@@ -82,7 +85,10 @@ class CandidateFusion(nn.Module):
     def forward(
         self, features: torch.Tensor, candidates: Sequence[torch.Tensor], prompt: torch.Tensor | None
     ) -> torch.Tensor:
-        """`features` `(B, C, H/p, W/p)`, N `candidates` `(B, 3, H, W)`, `prompt` `(B, T, D)` or None."""
+        """What to do with the candidates: `(B, N + 6, H, W)`, N logits, RGB gain and RGB bias; see `blend`.
+
+        `features` `(B, C, H/p, W/p)`, N `candidates` `(B, 3, H, W)`, `prompt` `(B, T, D)` or None.
+        """
         if torch.is_grad_enabled() and not features.requires_grad:
             # torch 2.12 crashes in GroupNorm's backward where a channels-last input needs no gradient
             features = features.contiguous()
@@ -96,9 +102,12 @@ class CandidateFusion(nn.Module):
         x = x + F.pixel_shuffle(self.expand(self.blocks(low)), 2)
         if film is not None:
             x = x * (1 + film[2]) + film[3]
-        out = self.conv_out(F.gelu(self.mix(x)))  # (B, N + 6, H, W)
-        logits, gain, bias = out.split((self.candidates, 3, 3), dim=1)
-        weights = logits.contiguous().softmax(1)  # softmax over planes is the fast layout on a CPU
+        return self.conv_out(F.gelu(self.mix(x))).contiguous()  # planes: the fast layout for what follows
+
+    def blend(self, maps: torch.Tensor, candidates: Sequence[torch.Tensor]) -> torch.Tensor:
+        """`maps` of `forward`, perhaps enlarged, and the N candidates of that size -> `(B, 3, H, W)`."""
+        logits, gain, bias = maps.split((self.candidates, 3, 3), dim=1)
+        weights = logits.softmax(1)
         image = weights[:, :1] * candidates[0]
         for k in range(1, self.candidates):
             image = torch.addcmul(image, weights[:, k : k + 1], candidates[k])

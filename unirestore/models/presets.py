@@ -72,6 +72,7 @@ PRESETS: dict[str, dict] = {
         "fusion_channels": 16,
         "fusion_low_channels": 48,
         "fusion_blocks": 2,
+        "working_scale": 2,
     },
 }
 

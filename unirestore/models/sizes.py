@@ -24,6 +24,20 @@ def pad_to(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return x
 
 
+def shrink(x: torch.Tensor, scale: int) -> torch.Tensor:
+    """`(B, C, H, W)` -> `(B, C, ceil(H / scale), ceil(W / scale))`, the mean of each block of pixels."""
+    if scale == 1:
+        return x
+    return F.avg_pool2d(pad_to(x, *(round_up(length, scale) for length in x.shape[-2:])), scale)
+
+
+def enlarge(x: torch.Tensor, scale: int, height: int, width: int) -> torch.Tensor:
+    """The way back: bilinear, then cropped to `height` x `width`."""
+    if scale > 1:
+        x = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
+    return x[..., :height, :width]
+
+
 def check_images(images: torch.Tensor, name: str = "images") -> None:
     """The guard at the public edge: floating `(B, 3, H, W)`, finite, about [0, 1].
 

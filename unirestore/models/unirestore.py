@@ -27,7 +27,7 @@ from .autoencoder import TAPS, TappedAutoencoder
 from .cfrm import CFRM
 from .fusion import CandidateFusion
 from .priors import PRIORS
-from .sizes import check_images, pad_to, round_up
+from .sizes import check_images, enlarge, pad_to, round_up, shrink
 from .tfa import TaskFeatureAdapter
 
 LATENT_STRIDE = 8
@@ -52,7 +52,7 @@ class Encoding(NamedTuple):
     skips: list[torch.Tensor]
     """Three taps at strides 2, 4, 8, repaired where `repair`."""
     size: tuple[int, int]
-    """Height and width of the picture before padding."""
+    """Height and width of the (shrunken) picture before padding."""
 
 
 class UniRestore(ModelMixin, ConfigMixin):
@@ -71,6 +71,9 @@ class UniRestore(ModelMixin, ConfigMixin):
             `CandidateFusion`.
         candidate_weights: starting weights of the photo and of each candidate; default equal.
         fusion_channels, fusion_low_channels, fusion_blocks: size of that head.
+        working_scale: the network sees the photo at this fraction of its size (2: half) and judges the candidates
+            there; they are blended at full size. Feature pyramids, and models without candidates, always work at
+            full size.
 
     Raises ValueError for a prior, task or combination that does not exist.
     """
@@ -103,8 +106,11 @@ class UniRestore(ModelMixin, ConfigMixin):
         fusion_channels: int = 16,
         fusion_low_channels: int = 48,
         fusion_blocks: int = 2,
+        working_scale: int = 1,
     ) -> None:
         super().__init__()
+        if working_scale < 1:
+            raise ValueError(f"working_scale must be at least 1, got {working_scale}")
         if prior not in PRIORS:
             raise ValueError(f"unknown prior {prior!r}; known: {', '.join(PRIORS)}")
         if not tasks or len(set(tasks)) != len(tasks):
@@ -269,13 +275,14 @@ class UniRestore(ModelMixin, ConfigMixin):
         """
         _check_output(output)
         self._check_task(task)
-        encoding = self.encode(images, generator=generator)
+        scale = self._scale(None if output == "image" else 1)
+        encoding = self.encode(images, generator=generator, scale=scale)
+        if scale > 1 and isinstance(noise, torch.Tensor) and noise.ndim == 4:
+            noise = scale * shrink(noise, scale)  # the mean of s x s normal draws, times s, is a normal draw
         latent = self.denoise(
             encoding.latent, noise=noise, generator=generator, num_inference_steps=num_inference_steps
         )
-        return self.decode(
-            latent, encoding.skips, task, images, candidates, output=output, size=encoding.size
-        )
+        return self.decode(latent, encoding.skips, task, images, candidates, output=output, scale=scale)
 
     def encode(
         self,
@@ -283,14 +290,17 @@ class UniRestore(ModelMixin, ConfigMixin):
         repair: bool = True,
         detach_latent: bool | None = None,
         generator: torch.Generator | None = None,
+        scale: int | None = None,
     ) -> Encoding:
         """Pictures `(B, 3, H, W)` RGB in [0, 1] -> latent and skips, repaired by CFRM where `repair`.
 
         As in the paper, no loss on the latent trains CFRM: the gradient is cut before the last down block
         where `repair`, and only there. `detach_latent` overrides that. `generator` serves
-        `sample_posterior` only.
+        `sample_posterior` only. The photo is first shrunk by `scale`, None: by `working_scale`; pass the same
+        to `decode`.
         """
         check_images(images)
+        images = shrink(images, self._scale(scale))
         size = tuple(images.shape[-2:])
         padded = pad_to(images.to(self.dtype), *(round_up(length, self.size_multiple) for length in size))
         moments, skips = self.vae.encoder(
@@ -305,7 +315,8 @@ class UniRestore(ModelMixin, ConfigMixin):
         return Encoding(latent * self.config.scaling_factor, skips, size)
 
     def posterior(self, images: torch.Tensor, repair: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log-variance `(B, 4, h, w)`, unscaled, of the padded pictures; what a KL term needs."""
+        """Mean and log-variance `(B, 4, h, w)`, unscaled, of the padded pictures at full size; what a KL term
+        needs."""
         check_images(images)
         size = (round_up(length, self.size_multiple) for length in images.shape[-2:])
         moments, _ = self.vae.encoder(
@@ -340,18 +351,21 @@ class UniRestore(ModelMixin, ConfigMixin):
         output: str = "image",
         image_only: bool = False,
         size: tuple[int, int] | None = None,
+        scale: int | None = None,
     ) -> torch.Tensor | list[torch.Tensor]:
         """Latent `(B, 4, h, w)`, scaled, and skips -> picture or features, see `forward`.
 
         `image_only` leaves the candidate fusion out and returns the decoder's own picture; with
-        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to `size`, else to the
-        size of `images`, else it covers the whole latent. Raises ValueError where skips, task or images are
+        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to
+        `size`, else to the size of `images`, else it covers the whole latent. `scale` as in `encode`. Raises ValueError where skips, task or images are
         missing.
         """
         _check_output(output)
-        size = size or (tuple(images.shape[-2:]) if images is not None else None)
+        scale = self._scale(scale)
+        if size is None and images is not None:
+            size = tuple(images.shape[-2:])
         full = tuple(LATENT_STRIDE * length for length in latent.shape[-2:])
-        height, width = size or full
+        height, width = size or tuple(scale * length for length in full)
         chain = self._prompt_chain(skips, task, latent.shape[0])
         features, pyramid = self.vae.decoder(
             self.vae.post_quant_conv(latent / self.config.scaling_factor),
@@ -363,17 +377,22 @@ class UniRestore(ModelMixin, ConfigMixin):
                 x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2), strict=True)
             ]
         picture = (self.vae.decoder.to_image(features) + 1) / 2  # (B, 3, 8h, 8w)
-        if self.fusion is not None and not image_only:
-            if images is None:
-                raise ValueError(
-                    "decode needs images, the degraded photo, to fuse candidates; or pass image_only=True"
-                )
-            if candidates is None:
-                candidates = self.stack_candidates(images)
-            self._check_candidates(candidates, images)
-            seen = [pad_to(x.to(picture.dtype), *full) for x in (images, *candidates.unbind(1))]
-            seen.append(picture)  # K + 2 times (B, 3, 8h, 8w)
-            picture = self.fusion(features, seen, chain.task_prompt if chain else None)
+        if self.fusion is None or image_only:
+            return enlarge(picture, scale, height, width)
+        if images is None:
+            raise ValueError(
+                "decode needs images, the degraded photo, to fuse candidates; or pass image_only=True"
+            )
+        if candidates is None:
+            candidates = self.stack_candidates(images)
+        self._check_candidates(candidates, images)
+        seen = [x.to(picture.dtype) for x in (images, *candidates.unbind(1))]  # K + 1 times (B, 3, H, W)
+        small = [pad_to(shrink(x, scale), *full) for x in seen]  # (B, 3, 8h, 8w)
+        maps = self.fusion(features, [*small, picture], chain.task_prompt if chain else None)
+        full_size = images.shape[-2:]
+        picture = self.fusion.blend(
+            enlarge(maps, scale, *full_size), [*seen, enlarge(picture, scale, *full_size)]
+        )
         return picture[..., :height, :width]
 
     @torch.no_grad()
@@ -397,6 +416,11 @@ class UniRestore(ModelMixin, ConfigMixin):
         return torch.from_numpy(stack).permute(0, 1, 4, 2, 3).to(images.device, images.dtype) / 255
 
     # ---------------------------------------------------------------- inside
+
+    def _scale(self, scale: int | None) -> int:
+        if self.fusion is None:
+            return 1
+        return self.config.working_scale if scale is None else scale
 
     def _check_task(self, task: str) -> str:
         if task not in self.tasks:
