@@ -50,7 +50,9 @@ def test_no_buffer_is_lost_with_the_frozen_parts(stirred_folder, make_stage):
     assert set(torch.nn.Module.state_dict(stage.restorer)) == dict(stage.restorer.named_parameters()).keys()
 
 
-def test_loading_names_no_missing_keys_and_leaves_the_rest(stirred_folder, run_stage, make_stage, values, tmp_path):
+def test_loading_names_no_missing_keys_and_leaves_the_rest(
+    stirred_folder, run_stage, make_stage, values, tmp_path
+):
     from mmengine.runner.checkpoint import load_checkpoint
 
     trained = run_stage(dict(RESTORATION, restorer=stirred_folder), tmp_path, steps=1).model
@@ -66,7 +68,9 @@ def test_a_checkpoint_of_another_stage_is_reported(stirred_folder, run_stage, ma
 
     run_stage(dict(type="PriorStage", restorer=stirred_folder), tmp_path, steps=1)
     with pytest.raises(RuntimeError, match="missing keys"):
-        load_checkpoint(make_stage(dict(RESTORATION, restorer=stirred_folder)), str(tmp_path / "iter_1.pth"), strict=True)
+        load_checkpoint(
+            make_stage(dict(RESTORATION, restorer=stirred_folder)), str(tmp_path / "iter_1.pth"), strict=True
+        )
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
@@ -196,7 +200,9 @@ def test_torn_foreign_and_dangerous_files_are_passed_over(tmp_path):
     content = (tmp_path / "iter_1.pth").read_bytes()
     for step, size in ((2, 0), (3, 1), (4, len(content) // 2), (5, len(content) - 1)):
         (tmp_path / f"iter_{step}.pth").write_bytes(content[:size])
-    torch.save({"restorer.w": torch.zeros(1)}, tmp_path / "iter_6.pth")  # weights, but nothing to continue from
+    torch.save(
+        {"restorer.w": torch.zeros(1)}, tmp_path / "iter_6.pth"
+    )  # weights, but nothing to continue from
     torch.save([1, 2], tmp_path / "iter_7.pth")
     bomb = tmp_path / "exploded"
     torch.save(whole(8) | {"hooks": Bomb(bomb)}, tmp_path / "iter_8.pth")
@@ -292,7 +298,9 @@ def killed(command: list[str], wait_for: str, delay: float, limit: float = 120.0
 def test_a_kill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path):
     rng = random.Random(0)
     for kill in range(4):
-        output = killed([sys.executable, "-c", SAVER, str(tmp_path), str(kill * 100)], "1", rng.uniform(0.0, 0.25))
+        output = killed(
+            [sys.executable, "-c", SAVER, str(tmp_path), str(kill * 100)], "1", rng.uniform(0.0, 0.25)
+        )
         told = [int(word) for word in output.split() if word.isdigit()]
         assert told, "the saver died before it saved"
         steps = []

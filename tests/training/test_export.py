@@ -33,7 +33,9 @@ def test_the_folder_holds_the_whole_trained_restorer(stirred_folder, run_stage, 
 
 def test_the_next_stage_starts_from_it(micro, run_stage, values, tmp_path):
     first = run_stage(dict(type="AutoencoderStage", restorer=dict(micro)), tmp_path / "vae", steps=1)
-    second = run_stage(dict(type="PriorStage", restorer=str(tmp_path / "vae" / "restorer")), tmp_path / "prior", steps=1)
+    second = run_stage(
+        dict(type="PriorStage", restorer=str(tmp_path / "vae" / "restorer")), tmp_path / "prior", steps=1
+    )
     before, after = values(first.model), values(second.model)
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("vae."))
     scale = first.model.restorer.config.scaling_factor
@@ -45,7 +47,9 @@ def test_the_scale_gives_latents_unit_variance(micro, run_stage, make_batch, tmp
     restorer = UniRestore.from_pretrained(tmp_path / "restorer")
     with torch.no_grad():
         latent = restorer.encode(make_batch(32)["clean"].float() / 255, repair=False).latent
-    assert float(latent.std()) == pytest.approx(1.0, abs=0.1)  # the stage measured on other crops of the six scenes
+    assert float(latent.std()) == pytest.approx(
+        1.0, abs=0.1
+    )  # the stage measured on other crops of the six scenes
 
 
 @pytest.mark.slow
@@ -70,7 +74,12 @@ def test_a_vae_that_learnt_nothing_keeps_its_scale(micro, make_stage, make_batch
 
 def small(value: float) -> UniRestore:
     model = UniRestore.build(
-        "tiny", block_out_channels=(8, 8, 8, 8), prior="none", cfrm=False, candidates=(), candidate_weights=None
+        "tiny",
+        block_out_channels=(8, 8, 8, 8),
+        prior="none",
+        cfrm=False,
+        candidates=("clahe",),
+        candidate_weights=(0.5, 0.5),
     )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -95,7 +104,9 @@ def test_saving_replaces_the_whole_folder(exchange, tmp_path, monkeypatch):
     assert os.listdir(folder.parent) == ["restorer"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the exchange in one step is Linux' renameat2")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the exchange in one step is Linux' renameat2"
+)
 def test_two_folders_trade_places(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -123,8 +134,8 @@ SAVER = """
 import sys, torch
 from unirestore.training import save_restorer
 from unirestore.models import UniRestore
-model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), prior="none", cfrm=False, candidates=(),
-                         candidate_weights=None)
+model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), prior="none", cfrm=False, candidates=("clahe",),
+                         candidate_weights=(0.5, 0.5))
 value = 0
 while True:
     value += 1
@@ -141,7 +152,10 @@ def test_a_kill_at_any_moment_leaves_a_whole_restorer(tmp_path):
     rng, folder = random.Random(1), tmp_path / "restorer"
     for _ in range(3):
         process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [sys.executable, "-c", SAVER, str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         try:
             told = [int(process.stdout.readline())]
@@ -150,5 +164,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_restorer(tmp_path):
             process.kill()
         told += [int(line) for line in process.stdout if line.strip().isdigit()]
         process.wait(60)
-        values = {float(value) for parameter in UniRestore.from_pretrained(folder).parameters() for value in parameter.unique()}
+        values = {
+            float(value)
+            for parameter in UniRestore.from_pretrained(folder).parameters()
+            for value in parameter.unique()
+        }
         assert len(values) == 1 and values.pop() in (told[-1], told[-1] + 1)

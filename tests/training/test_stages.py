@@ -66,12 +66,18 @@ def test_every_part_that_trains_gets_a_gradient(name, stirred_folder, detector, 
     # without the perception term no loss reads the prompt of `ir`
     unread = {"restorer.prompts.ir"} if name == "prompts only" else set()
     assert silent == unread
-    frozen = [key for key, value in stage.named_parameters() if not value.requires_grad and value.grad is not None]
+    frozen = [
+        key for key, value in stage.named_parameters() if not value.requires_grad and value.grad is not None
+    ]
     assert not frozen
 
 
-def test_the_prompt_of_the_task_learns_from_the_detector_alone(stirred_folder, detector, make_stage, make_batch):
-    settings = dict(perception_weight=0.0, feature_weight=0.0, downstream=dict(detector), restorer=stirred_folder)
+def test_the_prompt_of_the_task_learns_from_the_detector_alone(
+    stirred_folder, detector, make_stage, make_batch
+):
+    settings = dict(
+        perception_weight=0.0, feature_weight=0.0, downstream=dict(detector), restorer=stirred_folder
+    )
     stage = make_stage(dict(type="AdaptationStage", **settings))
     losses = stage(**make_batch(2))
     assert losses and all(name.startswith("loss_det_") for name in losses)
@@ -84,7 +90,9 @@ def test_the_prompt_of_the_task_learns_from_the_detector_alone(stirred_folder, d
 def test_the_starts_decode_different_latents(stirred_folder, detector, make_stage, make_batch):
     batch, found = make_batch(2), {}
     for start in ("degraded", "clean"):
-        stage = make_stage(dict(STAGES["adaptation"], start=start, restorer=stirred_folder, downstream=dict(detector)))
+        stage = make_stage(
+            dict(STAGES["adaptation"], start=start, restorer=stirred_folder, downstream=dict(detector))
+        )
         found[start] = float(stage(**batch)["loss_ir"])
     assert found["degraded"] != found["clean"]
     stage = make_stage(dict(STAGES["restoration"], start="degraded", restorer=stirred_folder))
@@ -93,16 +101,22 @@ def test_the_starts_decode_different_latents(stirred_folder, detector, make_stag
     assert stage(**batch)["loss_latent"] != other(**batch)["loss_latent"]
 
 
-def test_teacher_forced_latents_are_those_of_the_clean_picture(stirred_folder, detector, make_stage, make_batch):
+def test_teacher_forced_latents_are_those_of_the_clean_picture(
+    stirred_folder, detector, make_stage, make_batch
+):
     """With start="clean" the latent hardly depends on the degraded picture, with "degraded" on nothing else."""
     batch = make_batch(1)
     images = {key: batch[key].float() / 255 for key in ("degraded", "clean")}
     latents = {}
     for start in ("degraded", "clean"):
-        stage = make_stage(dict(STAGES["adaptation"], start=start, restorer=stirred_folder, downstream=dict(detector)))
+        stage = make_stage(
+            dict(STAGES["adaptation"], start=start, restorer=stirred_folder, downstream=dict(detector))
+        )
         with torch.no_grad():
             seen = stage.restorer.encode(images["degraded"]).latent
-            latents[start] = [stage._latent(seen, clean, batch["index"]) for clean in (images["clean"], 0 * images["clean"])]
+            latents[start] = [
+                stage._latent(seen, clean, batch["index"]) for clean in (images["clean"], 0 * images["clean"])
+            ]
     assert torch.equal(*latents["degraded"])
     assert not torch.allclose(*latents["clean"])
 
@@ -132,7 +146,9 @@ def test_weights_of_the_terms_multiply_them(stirred_folder, detector, make_stage
     assert "loss_fidelity" in scaled and "loss_fidelity" not in plain
 
 
-def test_a_clean_pair_through_a_perfect_restorer_costs_nothing_but_the_task(stirred_folder, detector, make_stage):
+def test_a_clean_pair_through_a_perfect_restorer_costs_nothing_but_the_task(
+    stirred_folder, detector, make_stage
+):
     """`feature_distance` is zero for equal features, one for features that vanish; checked against a hand count."""
     from unirestore.training.adaptation import feature_distance
 
@@ -169,7 +185,9 @@ def test_losses_of_the_vae_against_their_definition(stirred_folder, make_stage, 
     from unirestore.training.autoencoder import edge_loss
 
     ramp = torch.arange(8.0).expand(1, 3, 8, 8) / 10
-    assert float(edge_loss(ramp, torch.zeros_like(ramp))) == pytest.approx(0.1)  # rises by 0.1 a column, by none a row
+    assert float(edge_loss(ramp, torch.zeros_like(ramp))) == pytest.approx(
+        0.1
+    )  # rises by 0.1 a column, by none a row
 
 
 def test_without_a_prior_the_skips_still_learn(micro, detector, make_stage, make_batch):
@@ -194,17 +212,23 @@ def test_without_a_prior_the_skips_still_learn(micro, detector, make_stage, make
 )
 def test_a_wrong_setting_is_refused_with_what_would_be_right(model, message, micro, make_stage):
     with pytest.raises(ValueError, match=message):
-        make_stage(dict(downstream=torch.nn.Identity(), **model) if "Adapt" in model["type"] else model, micro)
+        make_stage(
+            dict(downstream=torch.nn.Identity(), **model) if "Adapt" in model["type"] else model, micro
+        )
 
 
 def test_ir_must_exist_to_be_kept_honest(micro, detector, make_stage):
     only_det = dict(micro, tasks=("det",))
     with pytest.raises(ValueError, match="perception_weight=0"):
         make_stage(dict(type="AdaptationStage", restorer=only_det, downstream=dict(detector)))
-    make_stage(dict(type="AdaptationStage", restorer=only_det, downstream=dict(detector), perception_weight=0.0))
+    make_stage(
+        dict(type="AdaptationStage", restorer=only_det, downstream=dict(detector), perception_weight=0.0)
+    )
 
 
-def test_pictures_that_nobody_labelled_do_not_teach_that_nothing_is_there(micro, detector, make_stage, make_batch):
+def test_pictures_that_nobody_labelled_do_not_teach_that_nothing_is_there(
+    micro, detector, make_stage, make_batch
+):
     stage = make_stage(dict(type="AdaptationStage", restorer=micro, downstream=dict(detector)))
     batch = make_batch(2) | {"labelled": torch.tensor([True, False])}
     with pytest.raises(ValueError, match="1 of 2 pictures.*pseudo_label"):
@@ -240,7 +264,10 @@ def test_amp_runs_on_a_cpu(stirred_folder, detector, run_stage, values, tmp_path
     for name in ("vae", "prior", "restoration", "adaptation", "adaptation, teacher-forced"):
         model = build(name, stirred_folder, detector)
         runner = run_stage(
-            model, tmp_path / name.replace(", ", "-"), steps=2, **{"optim_wrapper.type": "Bfloat16OptimWrapper"}
+            model,
+            tmp_path / name.replace(", ", "-"),
+            steps=2,
+            **{"optim_wrapper.type": "Bfloat16OptimWrapper"},
         )
         for key, value in values(runner.model).items():
             assert value.dtype == torch.float32 and torch.isfinite(value).all(), (name, key)
@@ -253,7 +280,9 @@ def test_amp_computes_in_bfloat16(stirred_folder, make_stage, make_batch):
 
     stage = make_stage(dict(type="RestorationStage", restorer=stirred_folder))
     seen = []
-    stage.restorer.vae.encoder.register_forward_hook(lambda module, args, output: seen.append(output[0].dtype))
+    stage.restorer.vae.encoder.register_forward_hook(
+        lambda module, args, output: seen.append(output[0].dtype)
+    )
     weights = [value for value in stage.parameters() if value.requires_grad]
     for wrapper in (OptimWrapper, Bfloat16OptimWrapper):
         with wrapper(torch.optim.SGD(weights, lr=0.1)).optim_context(stage):
