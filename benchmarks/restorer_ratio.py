@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -73,21 +74,18 @@ def detector_call(detector: torch.nn.Module, size: Size) -> Callable[[], Any]:
 
 
 def restorer_calls(model: torch.nn.Module, size: Size, task: str) -> dict[str, Callable[[], Any]]:
-    """Each stage on inputs of the right shapes, so that none depends on another having run."""
+    """Each stage on what the stages before it give, worked out beforehand, so that it can run alone."""
     images = picture(size)
-    height, width = (round_up(length, model.size_multiple) for length in size)
-    latent = torch.rand(1, model.config.latent_channels, height // 8, width // 8)
-    skips = [
-        torch.rand(1, channels, height >> k + 1, width >> k + 1)
-        for k, channels in enumerate(model.config.block_out_channels[:3])
-    ]
-    known = len(model.config.candidates)
-    candidates = images[:, None].expand(-1, known, -1, -1, -1) if known else None
+    known = len(model.config.candidates) > 0
+    with torch.inference_mode():
+        candidates = model.stack_candidates(images) if known else None
+        encoding = model.encode(images)
+        latent = model.denoise(encoding.latent)
     return {
         "candidates": (lambda: model.stack_candidates(images)) if known else (lambda: None),
         "encode": lambda: model.encode(images),
-        "denoise": lambda: model.denoise(latent),
-        "decode": lambda: model.decode(latent, skips, task, images, candidates),
+        "denoise": lambda: model.denoise(encoding.latent),
+        "decode": lambda: model.decode(latent, encoding.skips, task, images, candidates),
     }
 
 
@@ -125,6 +123,8 @@ def high_water(*, forget: bool = False) -> float:
     """
     if forget:
         gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # glibc: hand back what is free
+            ctypes.CDLL(None).malloc_trim(0)
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status")

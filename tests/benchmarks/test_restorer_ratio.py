@@ -38,18 +38,19 @@ def test_tables_and_json_say_the_same_and_ratios_add_up(benchmark, tmp_path, cap
     assert f"**{result['ratio']:.2f}**" in printed and "rounds 3" in printed and "threads 1" in printed
 
 
-def test_stages_are_those_of_a_forward(benchmark):
-    """Inputs of the stages have the shapes that a real forward would give them."""
+def test_stages_together_are_the_forward(benchmark):
+    """The last stage, fed by the others, gives what the model gives in one call."""
     from unirestore import UniRestore
 
     model, size = UniRestore.build("tiny").eval(), (50, 70)
     calls = benchmark.restorer_calls(model, size, "det")
     assert tuple(calls) == benchmark.STAGES
-    with torch.no_grad():
-        encoding = calls["encode"]()
-        assert calls["denoise"]().shape == encoding.latent.shape
+    with torch.inference_mode():
+        whole = model(benchmark.picture(size), task="det")
+        assert whole.shape == (1, 3, *size)
+        torch.testing.assert_close(calls["decode"](), whole)
+        assert calls["denoise"]().shape == calls["encode"]().latent.shape
         assert calls["candidates"]().shape == (1, len(model.config.candidates), 3, *size)
-        assert calls["decode"]().shape == (1, 3, *size)
 
 
 def test_untrained_preset_without_candidates_has_a_free_first_stage(benchmark):
