@@ -12,5 +12,13 @@ param_scheduler = [
     dict(type="OneCycleLR", eta_max=2e-3, total_steps=1500, pct_start=0.1, div_factor=10, by_epoch=False)
 ]
 optim_wrapper = dict(clip_grad=dict(max_norm=10.0))
-train_dataloader = dict(batch_size=8, dataset=dict(identity_probability=1.0, resize=(0.8, 1.6), box_probability=0.3))
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        weather=dict(name="mixed", clean=1.0),
+        identity_probability=0.3,
+        resize=(0.8, 1.6),
+        box_probability=0.3,
+    ),
+)
 custom_hooks = [dict(type="ExportDetector")]

@@ -32,20 +32,34 @@ __all__ = ["DetectorStage", "ExportDetector"]
 
 @MODELS.register_module()
 class DetectorStage(BaseModel):
-    """An mmdet detector that learns from the clean half of `unirestore.data.paired` batches.
+    """An mmdet detector that learns from the `degraded` half of `unirestore.data.paired` batches.
+
+    A good judge has seen all sorts of cameras but no weather: give it pairs with `weather=dict(name="mixed",
+    clean=1.0)`, which are noisy and compressed, and let `jitter` vary contrast, brightness and colour.
 
     Args:
         detector: mmdet config, as for `FrozenDetector`; its own preprocessor and loss are used.
         classes: names that the batches' labels index; the head must have as many.
         start_from: checkpoint to start from; tensors of other shapes (a head with other classes) are left as
             initialised.
+        jitter: vary contrast (0.35 to 1.25), saturation (0.3 to 1.3) and brightness (+-0.2) of every picture.
+        seed: of the jitter; item `index` always gets the same.
 
     Raises:
         ValueError: the head has another number of classes.
     """
 
-    def __init__(self, *, detector: str | Path, classes: Sequence[str], start_from: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        detector: str | Path,
+        classes: Sequence[str],
+        start_from: str | Path | None = None,
+        jitter: bool = True,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
+        self.jitter, self.seed = jitter, seed
         register_all_modules(init_default_scope=False)
         config = read_config(detector)
         with DefaultScope.overwrite_default_scope("mmdet"):
@@ -58,21 +72,52 @@ class DetectorStage(BaseModel):
         if start_from is not None:
             weights, _ = load_weights(start_from)
             own = self.detector.state_dict()
-            fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+            fitting = {
+                name: value
+                for name, value in weights.items()
+                if name in own and own[name].shape == value.shape
+            }
             self.detector.load_state_dict(fitting, strict=False)
             print_log(f"{len(fitting)} of {len(own)} tensors start from {start_from}", "current")
 
-    def forward(self, clean: Tensor, boxes: list[Tensor], labels: list[Tensor], mode: str = "loss", **batch: Any):
-        """The detector's own losses on `clean` `(B, 3, S, S)` uint8 RGB with `boxes` xyxy and `labels`."""
+    def forward(
+        self,
+        degraded: Tensor,
+        boxes: list[Tensor],
+        labels: list[Tensor],
+        index: Tensor,
+        mode: str = "loss",
+        **batch: Any,
+    ) -> dict[str, Any]:
+        """The detector's own losses on `degraded` `(B, 3, S, S)` uint8 RGB with `boxes` xyxy and `labels`."""
+        pictures = degraded.float()
+        if self.jitter:
+            pictures = torch.stack(
+                [
+                    jittered(x, self.seed * 1_000_003 + n)
+                    for x, n in zip(pictures, index.tolist(), strict=True)
+                ]
+            )
         samples = []
         for found, names in zip(boxes, labels, strict=True):
-            shape = tuple(clean.shape[-2:])
+            shape = tuple(pictures.shape[-2:])
             sample = DetDataSample(metainfo=dict(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0)))
             sample.gt_instances = InstanceData(bboxes=found.float(), labels=names)
             samples.append(sample)
-        inputs = list(clean.flip(1))  # BGR 0-255, as mmdet loads it
+        inputs = list(pictures.flip(1))  # BGR 0-255, as mmdet loads it
         ready = self.detector.data_preprocessor({"inputs": inputs, "data_samples": samples}, True)
         return self.detector.loss(ready["inputs"].contiguous(), ready["data_samples"])
+
+
+def jittered(picture: Tensor, seed: int) -> Tensor:
+    """`(3, S, S)` RGB 0-255 with contrast, saturation and brightness drawn from `seed`, clamped."""
+    low, high = torch.tensor([0.35, 0.3, -0.2]), torch.tensor([1.25, 1.3, 0.2])
+    draw = torch.rand(3, generator=torch.Generator().manual_seed(seed))
+    contrast, saturation, brightness = (low + draw * (high - low)).tolist()
+    grey = picture.mean(0, keepdim=True)
+    picture = grey + saturation * (picture - grey)
+    mean = picture.mean()
+    return (mean + contrast * (picture - mean) + 255 * brightness).clamp(0, 255)
 
 
 @HOOKS.register_module()
