@@ -1,4 +1,4 @@
-"""The commands: flags, what they refuse and how, a run from start to report, a kill in the middle, two processes."""
+"""The commands: flags and what they refuse, a run from start to report, a kill, two processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ model = dict(
     ),
 )
 train_cfg = dict(max_iters=6)
-param_scheduler = [dict(type="OneCycleLR", eta_max=1e-3, total_steps=6, pct_start=0.5, div_factor=10, by_epoch=False)]
+param_scheduler = [
+    dict(type="OneCycleLR", eta_max=1e-3, total_steps=6, pct_start=0.5, div_factor=10, by_epoch=False)
+]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1))
 log_level = "WARNING"
 train_dataloader = dict(
@@ -205,7 +207,7 @@ def test_a_missing_set_says_where_to_get_it(train, config, tmp_path):
         train.main([str(absent), "--work-dir", str(tmp_path)])
 
 
-# ------------------------------------------------------------------------------------------- a run, to the end
+# ---------------------------------------------------------------------------------------- a run, to the end
 
 
 def test_train_then_measure(train, config, scenes, detector, tmp_path, capsys):
@@ -289,7 +291,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 def copy(runner):
-    return {name: value.detach().clone() for name, value in getattr(runner.model, "module", runner.model).named_parameters()}
+    stage = getattr(runner.model, "module", runner.model)
+    return {name: value.detach().clone() for name, value in stage.named_parameters()}
 
 @HOOKS.register_module()
 class TellRank(Hook):
@@ -305,7 +308,7 @@ class TellRank(Hook):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(config, tmp_path):
-    """gloo on a CPU through torchrun: other items on each rank, the weights of one process with twice the batch."""
+    """gloo on a CPU through torchrun: other items on each rank, the weights of one with twice the batch."""
     (tmp_path / "tell_rank.py").write_text(RANK_HOOK)
     two = tmp_path / "two.py"
     two.write_text(

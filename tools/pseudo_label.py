@@ -2,7 +2,8 @@
 
     python tools/pseudo_label.py CONFIG CHECKPOINT --set camvid_train --out work_dirs/camvid_train_boxes.json
 
-Training asks a restored photo to give the detector what the clean one gave it; for that its own answers are the truth.
+Training asks a restored photo to give the detector what the clean one gave it; for that its own answers are
+the truth.
 Cost: about 0.1 s a photo on two CPU cores.
 """
 

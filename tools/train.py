@@ -1,14 +1,14 @@
 """Train a stage with mmdet's own flags, then measure what it gained if the config says how.
 
-    python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--cfg-options key=value ...]
-                                 [--launcher pytorch] [--no-measure]
+    python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--launcher pytorch]
+                                 [--cfg-options key=value ...] [--no-measure]
 
     python tools/train.py configs/tfa_det.py                 # the main job: about 15 minutes on two CPU cores
     torchrun --nproc_per_node 2 tools/train.py configs/restore.py --launcher pytorch
 
-What differs from mmdet's tool: `--resume` takes the newest checkpoint that loads and never runs code out of one, saves
-are atomic, `--amp` (bfloat16) and `--launcher pytorch` (gloo) also work without a GPU, and a config with
-`measure = dict(...)` ends with the gain table (see unirestore/mm/measure.py).
+What differs from mmdet's tool: `--resume` takes the newest checkpoint that loads and never runs code out of
+one, saves are atomic, `--amp` (bfloat16) and `--launcher pytorch` (gloo) also work without a GPU, and a
+config with `measure = dict(...)` ends with the gain table (see unirestore/mm/measure.py).
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """The config with all flags worked in.
 
-    Raises FileNotFoundError where the config does not exist or ``--resume`` finds nothing to continue from, ValueError
-    where the file that ``--resume`` names is damaged or no training checkpoint.
+    Raises FileNotFoundError where the config does not exist or ``--resume`` finds nothing to continue from,
+    ValueError where the file that ``--resume`` names is damaged or no training checkpoint.
     """
     if not Path(args.config).is_file():
         there = ", ".join(sorted(str(path) for path in Path("configs").glob("*.py"))) or "none in ./configs"
@@ -94,7 +94,7 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def resumable(resume: str, work_dir: str) -> Path:
-    """The checkpoint that ``--resume`` means: a file, the newest of a folder, or with "auto" of `work_dir`."""
+    """What ``--resume`` means: a file, the newest checkpoint of a folder, or with "auto" of `work_dir`."""
     named = Path(work_dir if resume == "auto" else resume)
     if named.is_dir():
         found = find_checkpoint(named)

@@ -1,4 +1,4 @@
-"""A training run of seconds: the stages' own runtime config on six small scenes, a very small restorer and detector."""
+"""A training run of seconds: the stages' own runtime config, six small scenes, a very small restorer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("mmdet")
 
-import unirestore.mm  # noqa: F401
+import unirestore.mm
 import unirestore.training  # noqa: F401
 from unirestore.data import SCENE_CLASSES
 from unirestore.models import UniRestore

@@ -134,7 +134,8 @@ SAVER = """
 import sys, torch
 from unirestore.training import save_restorer
 from unirestore.models import UniRestore
-model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), prior="none", cfrm=False, candidates=("clahe",),
+small = dict(block_out_channels=(8, 8, 8, 8), prior="none", cfrm=False)
+model = UniRestore.build("tiny", **small, candidates=("clahe",),
                          candidate_weights=(0.5, 0.5))
 value = 0
 while True:

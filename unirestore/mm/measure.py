@@ -1,9 +1,10 @@
-"""The gain table that a training config asks for: sets, weather, arms and a frozen detector in one dictionary.
+"""The gain table that a training config asks for: sets, weather, arms and a frozen detector in one dict.
 
     measure = dict(
-        detector=dict(config="configs/_base_/yolox_nano_scenes.py", checkpoint="...", classes=(...), input_size=256),
+        detector=dict(config="DETECTOR.py", checkpoint="DETECTOR.pth", classes=(...), input_size=256),
         conditions=dict(haze=dict(set="scenes_test", weather="haze"), fog=dict(set="dawn_fog")),
-        arms=["none", "clahe", "dcp", "mix", "chain", "ir", "det"], size=256, limit=300, resamples=1000, seed=0,
+        arms=["none", "clahe", "dcp", "mix", "chain", "ir", "det"],
+        size=256, limit=300, resamples=1000, seed=0,
     )
 
 Licence: Apache-2.0.
@@ -64,8 +65,8 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     `resamples`, `seed`, `title`. A condition whose set is missing is left out with a note when it says
     `optional=True`.
 
-    Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing; ValueError for
-    unknown or missing keys, and where every set is left out.
+    Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing;
+    ValueError for unknown or missing keys, and where every set is left out.
     """
     options = dict(measure)
     unknown = sorted(options.keys() - set(KEYS))

@@ -32,7 +32,8 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
             return _reduced(UniRestore.from_pretrained(options.pop("weights")), options)
         if "preset" not in options:
             raise ValueError(
-                f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), dict(weights='tiny', cfrm=False), a folder or a module"
+                f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), "
+                "dict(weights='tiny', cfrm=False), a folder or a module"
             )
         return UniRestore.build(options.pop("preset"), **options)
     if isinstance(restorer, (str, Path)):
@@ -41,15 +42,15 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
 
 
 def _reduced(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
-    """A trained model with some settings changed that need no weights which it does not have."""
+    """A trained model with some settings changed that need no weights of their own, in evaluation mode."""
     settings = {name: full.config[name] for name in full.config if not name.startswith("_")}
     model = UniRestore(**{**settings, **overrides})
     trained, wanted = full.state_dict(), model.state_dict()
     absent = [name for name in wanted if name not in trained or trained[name].shape != wanted[name].shape]
     if absent:
         raise ValueError(
-            f"with {dict(overrides)} the model needs {len(absent)} tensors that its weights lack, first {absent[0]}; "
-            "overrides beside `weights` may only take parts away"
+            f"with {dict(overrides)} the model needs {len(absent)} tensors that its weights lack, first "
+            f"{absent[0]}; overrides beside `weights` may only take parts away"
         )
     model.load_state_dict({name: trained[name] for name in wanted})
-    return model
+    return model.eval()

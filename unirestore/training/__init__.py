@@ -1,4 +1,4 @@
-"""Training stages as mmengine models, and what they need around them. Imports mmengine; the core does not import this."""
+"""Training stages as mmengine models, and what they need around them. The core does not import this."""
 
 from .adaptation import AdaptationStage
 from .autoencoder import AutoencoderStage

@@ -3,11 +3,12 @@
     L = task_weight * L_task(x_task) + feature_weight * |N(x_task) - N(x*)| / |N(x*)| + L_ir,
     L_ir = 10 |x_ir - x*| + edge
 
-x_task and x_ir are the same encoding decoded with two prompts, x* is the clean picture, N the downstream network's neck
-features. Source: UniRestore, arXiv 2501.13134, section 3.4, with the authors' weights for the perception term. What
-differs: the feature-matching term (as in SR4IR, CVPR 2024), normalised per level; and `start`: the paper's code decodes
-latents estimated from noised *clean* latents ("clean", teacher-forced), inference starts from the degraded one
-("degraded", our default). Stage 3 (a new task) is `trains=("prompts",)`. Licence: Apache-2.0.
+x_task and x_ir are the same encoding decoded with two prompts, x* is the clean picture, N the downstream
+network's neck features. Source: UniRestore, arXiv 2501.13134, section 3.4, with the authors' weights for the
+perception term. What differs: the feature-matching term (as in SR4IR, CVPR 2024), normalised per level; and
+`start`: the paper's code decodes latents estimated from noised *clean* latents ("clean", teacher-forced),
+inference starts from the degraded one ("degraded", our default). Stage 3 (a new task) is
+`trains=("prompts",)`. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class AdaptationStage(TrainingStage):
     """Trains what follows the latent (TFA, prompts, and the candidate fusion where there is one) for a task.
 
     Args:
-        downstream: a frozen network with `loss_and_features(images, boxes, labels)` and `features(images)`, or the
-            config to build it from mmengine's registry, for example `dict(type="FrozenDetector", ...)`.
+        downstream: a frozen network with `loss_and_features(images, boxes, labels)` and `features(images)`,
+            or the config to build it from mmengine's registry: `dict(type="FrozenDetector", ...)`.
         task: the prompt that the downstream network reads.
         task_weight: weight of the downstream loss; `term_weights` multiplies single terms of it by name.
         feature_weight: weight of the feature-matching term.
@@ -42,9 +43,10 @@ class AdaptationStage(TrainingStage):
         start: "degraded" or "clean", see the header.
 
     Raises:
-        ValueError: `start` is unknown, or is "clean" for a restorer without a prior; the restorer does not know the
-            task, or not `ir` while `perception_weight` asks for it; later, in training: `term_weights` names a term
-            that the downstream network does not have, or a picture has no boxes because nobody labelled it.
+        ValueError: `start` is unknown, or is "clean" for a restorer without a prior; the restorer does not
+            know the task, or not `ir` while `perception_weight` asks for it; later, in training:
+            `term_weights` names a term that the downstream network does not have, or a picture has no boxes
+            because nobody labelled it.
     """
 
     def __init__(
@@ -129,14 +131,14 @@ class AdaptationStage(TrainingStage):
         return losses
 
     def _check_labelled(self, batch: Mapping[str, Any]) -> None:
-        """No boxes because nobody looked is not the same as nothing there: that would teach to hide objects."""
+        """No boxes because nobody looked is not nothing there: that would teach to hide objects."""
         labelled = batch.get("labelled")
         if labelled is not None and self.task_weight and not bool(labelled.all()):
             names = [name for name, known in zip(batch.get("name", ()), labelled.tolist()) if not known]
             raise ValueError(
                 f"{len(labelled) - int(labelled.sum())} of {len(labelled)} pictures have no annotations "
-                f"({', '.join(names[:3])}); make some with tools/pseudo_label.py and give them as boxes=..., or set "
-                "task_weight=0 to learn from the features alone"
+                f"({', '.join(names[:3])}); make some with tools/pseudo_label.py and give them as "
+                "boxes=..., or set task_weight=0 to learn from the features alone"
             )
 
     def _latent(self, degraded: Tensor, clean: Tensor, index: Tensor) -> Tensor:

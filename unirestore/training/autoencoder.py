@@ -54,8 +54,8 @@ class AutoencoderStage(TrainingStage):
     def finish(self, dataloader) -> None:
         """Sets `scaling_factor` so that latents of clean pictures have unit variance, as the prior expects.
 
-        Measured on 64 items; every rank takes the first rank's figure. Latents that do not vary or are not finite
-        leave the factor as it is, with a warning: such a VAE has not learnt anything to scale.
+        Measured on 64 items; every rank takes the first rank's figure. Latents that do not vary or are not
+        finite leave the factor as it is, with a warning: such a VAE has not learnt anything to scale.
         """
         device = next(self.restorer.parameters()).device
         means = []

@@ -1,8 +1,8 @@
 """Saving that survives being killed: atomic writes, and a search for the newest checkpoint that still loads.
 
-mmengine writes a checkpoint straight to its final name and then notes that name in `last_checkpoint`; a kill in
-between leaves a torn file or an empty note. Here every file is written beside its place and renamed into it, and
-resuming looks at the files themselves. Licence: Apache-2.0.
+mmengine writes a checkpoint straight to its final name and then notes that name in `last_checkpoint`; a kill
+in between leaves a torn file or an empty note. Here every file is written beside its place and renamed into
+it, and resuming looks at the files themselves. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class AtomicLocalBackend(LocalBackend):
 
         What an earlier, killed writer of the same file left beside it is removed.
 
-        Raises OSError, naming the file, where the disk is full or the folder cannot be written; what was there
-        before is then still there.
+        Raises OSError, naming the file, where the disk is full or the folder cannot be written; what was
+        there before is then still there.
         """
         path = Path(filepath)
         temporary = _beside(path)
@@ -102,8 +102,8 @@ class ExportRestorer(Hook):
 def save_restorer(restorer, folder: str | Path) -> None:
     """`save_pretrained` into a folder that is either the old one or the complete new one.
 
-    On Linux the two trade places in one step. Where the system cannot do that, a kill between two renames leaves the
-    old one under a hidden name ending in `.partial` beside `folder`.
+    On Linux the two trade places in one step. Where the system cannot do that, a kill between two renames
+    leaves the old one under a hidden name ending in `.partial` beside `folder`.
 
     Raises OSError, naming the folder, where it cannot be written; the old one is then still there.
     """

@@ -1,4 +1,7 @@
-"""Training pairs from what a config can hold: names of sets, a mixture of weather, a crop size. Licence: Apache-2.0."""
+"""Training pairs from what a config can hold: names of sets, a mixture of weather, a crop size.
+
+Licence: Apache-2.0.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ def build_pairs(
 
     Args:
         sources: each the name of a set in `configs/_base_/data`, or a mapping with `set` (such a name), and
-            optionally `data_root`, `limit`, and `boxes`: a COCO json to use in place of the set's own annotations,
-            for example pseudo-labels; its labels index the categories of the json.
+            optionally `data_root`, `limit`, and `boxes`: a COCO json to use in place of the set's own
+            annotations, for example pseudo-labels; its labels index the categories of the json.
         weather: name of a `WeatherMixture`, or its arguments.
         **options: of `PairedDataset`.
 

@@ -1,7 +1,7 @@
 """Mixed precision that also runs on a CPU: bfloat16 autocast around the forward pass.
 
-mmengine's `AmpOptimWrapper` asks for a GPU and scales the loss. bfloat16 has the range of float32, so that no scaling
-is needed; weights, gradients and optimizer stay in float32. Licence: Apache-2.0.
+mmengine's `AmpOptimWrapper` asks for a GPU and scales the loss. bfloat16 has the range of float32, so that
+no scaling is needed; weights, gradients and optimizer stay in float32. Licence: Apache-2.0.
 """
 
 from __future__ import annotations

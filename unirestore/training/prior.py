@@ -1,4 +1,4 @@
-"""Before stage 1: the small diffusion prior, trained on latents of clean pictures. (The paper takes SD-Turbo's.)
+"""Before stage 1: the small diffusion prior, trained on clean latents. (The paper takes SD-Turbo's.)
 
     L = || eps - eps_theta(sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps, t) ||^2,   t uniform over all 1000 steps
 

@@ -2,11 +2,11 @@
 
     L = 0.1 |F0 - F0*|^2 + 0.1 |F1 - F1*|^2 + 0.01 |F2 - F2*|^2 + |z0_hat - z0*|^2
 
-F are the repaired skips of the degraded picture, F* the plain skips of the clean one, z0* its latent and z0_hat the
-prior's one-step estimate from the clean latent noised to t in {249, 499, 749, 999, 999, 999}. No loss on the latent
-reaches CFRM: the encoder detaches before its last block. Source: UniRestore, arXiv 2501.13134, section 3.4, with the
-weights of the authors' code. What differs: `start="degraded"` (ours) noises the degraded latent instead, as inference
-does. Licence: Apache-2.0.
+F are the repaired skips of the degraded picture, F* the plain skips of the clean one, z0* its latent and
+z0_hat the prior's one-step estimate from the clean latent noised to t in {249, 499, 749, 999, 999, 999}. No
+loss on the latent reaches CFRM: the encoder detaches before its last block. Source: UniRestore, arXiv
+2501.13134, section 3.4, with the weights of the authors' code. What differs: `start="degraded"` (ours) noises
+the degraded latent instead, as inference does. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RestorationStage(TrainingStage):
         self.skip_weights, self.latent_weight, self.start = tuple(skip_weights), latent_weight, start
 
     def losses(self, degraded: Tensor, clean: Tensor, index: Tensor, **batch: Any) -> dict[str, Tensor]:
-        """See the header. Without a prior, or where none of what steers it learns, there is no loss on the latent."""
+        """See the header. Without a prior, or where nothing that steers it learns, the latent has no loss."""
         with torch.no_grad():
             target = self.restorer.encode(clean, repair=False)
         seen = self.restorer.encode(degraded)
@@ -80,7 +80,7 @@ class RestorationStage(TrainingStage):
 
 
 def one_step(stage: TrainingStage, condition: Tensor, start: Tensor, index: Tensor) -> Tensor:
-    """`start` noised to a drawn timestep, and the prior's estimate of the clean latent from it, `(B, 4, h, w)`."""
+    """The prior's estimate of the clean latent from `start` noised to a drawn timestep, `(B, 4, h, w)`."""
     prior = stage.restorer.prior
     timestep = stage.choose(TIMESTEPS, index).to(start.device)
     noisy = prior.add_noise(start, stage.noise_like(start, index), timestep)

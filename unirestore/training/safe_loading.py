@@ -1,8 +1,8 @@
 """Reading checkpoints without running code from them.
 
-mmengine opens a checkpoint with `weights_only=True` and, where that fails, *again without it*, so that a torn file or
-a foreign pickle gets to run whatever it holds. Importing this module puts a loader in its place that never does: what
-is no plain checkpoint is refused. Official mmdet checkpoints open. Licence: Apache-2.0.
+mmengine opens a checkpoint with `weights_only=True` and, where that fails, *again without it*, so that a
+torn file or a foreign pickle gets to run whatever it holds. Importing this module puts a loader in its place
+that never does: what is no plain checkpoint is refused. Official mmdet checkpoints open. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:
     except Exception as error:
         reason = _reason(error)
         raise ValueError(
-            f"{path} is cut short, damaged or holds more than tensors ({reason}); resume from an older checkpoint, or "
-            "if you trust its source save its state_dict again with torch.save"
+            f"{path} is cut short, damaged or holds more than tensors ({reason}); resume from an older "
+            "one, or if you trust its source save its state_dict again with torch.save"
         ) from error
 
 
@@ -57,8 +57,8 @@ def read_training_checkpoint(path: str | Path) -> dict[str, Any]:
     ]
     if lacking:
         raise ValueError(
-            f"{path} is no training checkpoint, it has no {', '.join(lacking)}; to start from its weights pass "
-            f"--cfg-options load_from={path} without --resume"
+            f"{path} is no training checkpoint, it has no {', '.join(lacking)}; to start from its weights "
+            f"pass --cfg-options load_from={path} without --resume"
         )
     return content
 
@@ -86,7 +86,7 @@ def _harmless() -> list[Any]:
 
 
 def _known_function(owner: Any, name: str) -> Any:
-    """Stands in for `getattr`: log history and learning rate need it for their own functions, nothing else."""
+    """Stands in for `getattr`: log history and learning rate name functions so, nothing else may."""
     if name not in _FUNCTIONS.get(owner, ()):
         raise ValueError(f"the file asks for {name!r} of {owner!r}")
     return getattr(owner, name)

@@ -1,7 +1,7 @@
 """What every training stage shares: a restorer of which some parts learn, as an mmengine model.
 
-A stage is an `mmengine.model.BaseModel`, so that mmengine's Runner brings loops, logging with ETA, resuming, mixed
-precision and distributed training. Licence: Apache-2.0.
+A stage is an `mmengine.model.BaseModel`, so that mmengine's Runner brings loops, logging with ETA, resuming,
+mixed precision and distributed training. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from unirestore.models.loading import build_restorer
 class TrainingStage(BaseModel):
     """A restorer, the parts of it that learn, and how a batch becomes losses.
 
-    Batches are those of `unirestore.data.paired.collate`: `degraded` and `clean` `(B, 3, S, S)` uint8 RGB, `index`
-    `(B,)` the running number of each item, and more. Subclasses write `losses(degraded, clean, **batch)`.
+    Batches are those of `unirestore.data.paired.collate`: `degraded` and `clean` `(B, 3, S, S)` uint8 RGB,
+    `index` `(B,)` the running number of each item, and more. Subclasses write `losses(...)`.
 
     Args:
         restorer: a module, a folder, the name of shipped weights, or `dict(preset=...)` for an untrained one.
-        trains: names of `unirestore.models.unirestore.PARAMETER_GROUPS` that learn; everything else is frozen.
+        trains: names of `unirestore.models.unirestore.PARAMETER_GROUPS` that learn; everything else is
+            frozen.
         seed: of the noise that a stage draws. Item `index` always gets the same draw, so a resumed run
             continues exactly.
 
     Raises:
-        ValueError: a group does not exist, `trains` is a string, or the restorer has no parameter in any of them.
+        ValueError: a group does not exist, `trains` is a string, or the restorer has no parameter in any of
+            them.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class TrainingStage(BaseModel):
         return self.losses(**batch)
 
     def losses(self, degraded: Tensor, clean: Tensor, **batch: Any) -> dict[str, Tensor]:
-        """Losses by name, those called `loss...` are summed and minimised; images `(B, 3, S, S)` RGB in [0, 1]."""
+        """Losses by name; those called `loss...` are summed. Images are `(B, 3, S, S)` RGB in [0, 1]."""
         raise NotImplementedError
 
     def finish(self, dataloader) -> None:
