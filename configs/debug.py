@@ -1,5 +1,5 @@
 # Every part of the main job in little, to see that all is in place: ten steps of the adaptation stage on
-# eight scenes with an untrained restorer and detector, then the table on eight others, which means nothing yet.
+# eight scenes with untrained restorer and detector, then the table on eight others: its figures mean nothing.
 # About 30 seconds on two CPU cores, start included.
 #   python tools/train.py configs/debug.py
 _base_ = "_base_/adaptation.py"
