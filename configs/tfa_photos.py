@@ -1,16 +1,16 @@
-# Stage 2 on photos: TFA, fusion and the prompts `ir` and `det` in front of a frozen YOLOX-nano (after restore.py), then the
+# Stage 2, second half, on photos: TFA, fusion and the prompts `ir` and `det` in front of a frozen YOLOX-nano (after warm_up.py), then the
 # gain on real weather. This is how the shipped weights are made. About 40 minutes on two CPU cores.
 #   python tools/pseudo_label.py mmdet::yolox/yolox_nano_8xb8-300e_coco.py YOLOX.pth --set camvid_train --out work_dirs/camvid_train_boxes.json
 #   python tools/train.py configs/tfa_photos.py --cfg-options model.downstream.checkpoint=YOLOX.pth measure.detector.checkpoint=YOLOX.pth
 _base_ = ["_base_/adaptation.py", "_base_/coco_classes.py"]
 _detector = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
 model = dict(
-    restorer=dict(weights="work_dirs/restore/restorer", working_scale=2),
+    restorer="work_dirs/warm_up/restorer",
     downstream=dict(config=_detector, checkpoint="yolox_nano_coco.pth", classes={{_base_.coco_classes}}),
 )
 train_dataloader = dict(
     dataset=dict(
-        size=384,
+        size=320,
         sources=[dict(set="camvid_train", boxes="work_dirs/camvid_train_boxes.json"), "coco128_train"],
         weights=[2, 1],
         long_side=640,
@@ -21,7 +21,10 @@ measure = dict(
     title="What restoration gives YOLOX-nano on real weather",
     detector=dict(config=_detector, checkpoint="yolox_nano_coco.pth", input_size=640),
     conditions=dict(
-        fog=dict(set="dawn_fog"), rain=dict(set="dawn_rain"), snow=dict(set="dawn_snow"), sand=dict(set="dawn_sand")
+        fog=dict(set="dawn_fog"),
+        rain=dict(set="dawn_rain"),
+        snow=dict(set="dawn_snow"),
+        sand=dict(set="dawn_sand"),
     ),
     size=640,
 )

@@ -34,7 +34,9 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type="InfiniteSampler", shuffle=False),  # item n is random in itself; resuming skips to its place
+    sampler=dict(
+        type="InfiniteSampler", shuffle=False
+    ),  # item n is random in itself; resuming skips to its place
     collate_fn=dict(type="collate_pairs"),
     dataset=dict(type="Pairs", sources=["scenes_train"], size=256, length=200_000),
 )

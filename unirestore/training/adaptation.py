@@ -52,7 +52,7 @@ class AdaptationStage(TrainingStage):
     def __init__(
         self,
         *,
-        downstream: Mapping[str, Any] | nn.Module,
+        downstream: Mapping[str, Any] | nn.Module | None,
         task: str = "det",
         trains: Sequence[str] = ("tfa", "prompts", "fusion"),
         task_weight: float = 0.1,
@@ -77,6 +77,11 @@ class AdaptationStage(TrainingStage):
         if start == "clean" and isinstance(self.restorer.prior, NoPrior):
             raise ValueError(
                 "start='clean' noises the clean latent for the prior, and there is none; use 'degraded'"
+            )
+        if downstream is None and (task_weight or feature_weight):
+            raise ValueError(
+                f"task_weight={task_weight} and feature_weight={feature_weight} need a downstream network; "
+                "set both to 0 to train for perception alone"
             )
         # outside the module tree: it is frozen, is no part of a checkpoint and must not follow train()
         self._downstream = [MODELS.build(downstream) if isinstance(downstream, Mapping) else downstream]
@@ -107,27 +112,43 @@ class AdaptationStage(TrainingStage):
             candidates = (
                 self.restorer.stack_candidates(degraded) if self.restorer.fusion is not None else None
             )
-            wanted = self.downstream.features(clean) if self.feature_weight else ()
-        picture = self.restorer.decode(latent, seen.skips, self.task, degraded, candidates)
-        terms, found = self.downstream.loss_and_features(picture, boxes, labels)
-        if unknown := sorted(set(self.term_weights) - set(terms)):
-            raise ValueError(
-                f"term_weights names {', '.join(unknown)}; the downstream loss has {', '.join(terms)}"
-            )
-        losses = {
-            f"loss_{self.task}_{name.removeprefix('loss_')}": self.task_weight
-            * self.term_weights.get(name, 1.0)
-            * term
-            for name, term in terms.items()
-        }
-        if self.feature_weight:
-            losses["loss_feature"] = self.feature_weight * feature_distance(found, wanted)
-        if self.fidelity_weight:
-            losses["loss_fidelity"] = self.fidelity_weight * F.l1_loss(picture, clean)
+        losses = self._task_losses(seen.skips, latent, candidates, degraded, clean, boxes, labels)
         if self.perception_weight:
             perceived = self.restorer.decode(latent, seen.skips, "ir", degraded, candidates)
             losses["loss_ir"] = self.perception_weight * F.l1_loss(perceived, clean)
             losses["loss_ir_edge"] = self.perception_weight * edge_loss(perceived, clean)
+        return losses
+
+    def _task_losses(
+        self,
+        skips: list[Tensor],
+        latent: Tensor,
+        candidates: Tensor | None,
+        degraded: Tensor,
+        clean: Tensor,
+        boxes: list[Tensor],
+        labels: list[Tensor],
+    ) -> dict[str, Tensor]:
+        """The terms of the task's own picture; none of them where all their weights are 0."""
+        if not (self.task_weight or self.feature_weight or self.fidelity_weight):
+            return {}
+        picture = self.restorer.decode(latent, skips, self.task, degraded, candidates)
+        losses = {}
+        if self.task_weight or self.feature_weight:
+            terms, found = self.downstream.loss_and_features(picture, boxes, labels)
+            if unknown := sorted(set(self.term_weights) - set(terms)):
+                raise ValueError(
+                    f"term_weights names {', '.join(unknown)}; the downstream loss has {', '.join(terms)}"
+                )
+            for name, term in terms.items():
+                weight = self.task_weight * self.term_weights.get(name, 1.0)
+                losses[f"loss_{self.task}_{name.removeprefix('loss_')}"] = weight * term
+        if self.feature_weight:
+            with torch.no_grad():
+                wanted = self.downstream.features(clean)
+            losses["loss_feature"] = self.feature_weight * feature_distance(found, wanted)
+        if self.fidelity_weight:
+            losses["loss_fidelity"] = self.fidelity_weight * F.l1_loss(picture, clean)
         return losses
 
     def _check_labelled(self, batch: Mapping[str, Any]) -> None:
