@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,31 @@ def make_batch(scenes):
         return collate([pairs[n] for n in range(count)])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def killed():
+    """Runs `work(*args, tell)` in a forked process and sends it SIGKILL `after` seconds after it first told
+    something -> all that it told."""
+    import multiprocessing
+
+    def run(work, *args, after: float) -> list:
+        receive, tell = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("fork").Process(target=work, args=(*args, tell), daemon=True)
+        process.start()
+        tell.close()
+        try:
+            assert receive.poll(120), "the process told nothing within 120 s"
+            told = [receive.recv()]
+            time.sleep(after)
+        finally:
+            process.kill()
+            process.join(60)
+        while receive.poll():
+            try:
+                told.append(receive.recv())
+            except EOFError:
+                break
+        return told
+
+    return run

@@ -235,6 +235,19 @@ def test_pictures_that_nobody_labelled_do_not_teach_that_nothing_is_there(
     stage(**batch)
 
 
+def test_a_stage_without_any_loss_is_refused(micro, detector, make_stage):
+    nothing = dict(task_weight=0.0, feature_weight=0.0, perception_weight=0.0)
+    with pytest.raises(ValueError, match="every weight is 0"):
+        make_stage(dict(type="AdaptationStage", restorer=micro, downstream=dict(detector), **nothing))
+
+
+def test_without_a_task_the_downstream_network_is_not_asked(micro, make_stage, make_batch):
+    """A warm-up by pixels alone: no detector pass; the task's picture may learn from pixels, too."""
+    settings = dict(type="AdaptationStage", restorer=micro, downstream=None)
+    warm_up = make_stage(dict(settings, task_weight=0.0, feature_weight=0.0, fidelity_weight=5.0))
+    assert set(warm_up(**make_batch(2))) == {"loss_fidelity", "loss_ir", "loss_ir_edge"}
+
+
 def test_an_unknown_term_is_named(micro, detector, make_stage, make_batch):
     settings = dict(type="AdaptationStage", restorer=micro, downstream=dict(detector))
     stage = make_stage(dict(settings, term_weights=dict(loss_box=2.0)))

@@ -44,9 +44,9 @@ class AdaptationStage(TrainingStage):
 
     Raises:
         ValueError: `start` is unknown, or is "clean" for a restorer without a prior; the restorer does not
-            know the task, or not `ir` while `perception_weight` asks for it; later, in training:
-            `term_weights` names a term that the downstream network does not have, or a picture has no boxes
-            because nobody labelled it.
+            know the task, or not `ir` while `perception_weight` asks for it; every weight is 0, or one asks
+            for a downstream network that is not there; later, in training: `term_weights` names a term that the
+            downstream network does not have, or a picture has no boxes because nobody labelled it.
     """
 
     def __init__(
@@ -83,6 +83,8 @@ class AdaptationStage(TrainingStage):
                 f"task_weight={task_weight} and feature_weight={feature_weight} need a downstream network; "
                 "set both to 0 to train for perception alone"
             )
+        if not any((task_weight, feature_weight, perception_weight, fidelity_weight)):
+            raise ValueError("every weight is 0: there is no loss to train with; give at least one")
         # outside the module tree: it is frozen, is no part of a checkpoint and must not follow train()
         self._downstream = [MODELS.build(downstream) if isinstance(downstream, Mapping) else downstream]
         self.task, self.start = task, start
