@@ -45,8 +45,8 @@ class AdaptationStage(TrainingStage):
     Raises:
         ValueError: `start` is unknown, or is "clean" for a restorer without a prior; the restorer does not
             know the task, or not `ir` while `perception_weight` asks for it; every weight is 0, or one asks
-            for a downstream network that is not there; later, in training: `term_weights` names a term that the
-            downstream network does not have, or a picture has no boxes because nobody labelled it.
+            for a downstream network that is not there; later, in training: `term_weights` names a term that
+            the downstream network does not have, or a picture has no boxes because nobody labelled it.
     """
 
     def __init__(
