@@ -1,11 +1,11 @@
-# Stage 2, second half, on photos: TFA, fusion and the prompts `ir` and `det` in front of a frozen YOLOX-nano (after warm_up.py), then the
+# Stage 2 on photos: TFA, fusion and the prompts `ir` and `det` in front of a frozen YOLOX-nano (after restore.py), then the
 # gain on real weather. This is how the shipped weights are made. About 40 minutes on two CPU cores.
 #   python tools/pseudo_label.py mmdet::yolox/yolox_nano_8xb8-300e_coco.py YOLOX.pth --set camvid_train --size 960 --score 0.3 --out work_dirs/camvid_train_boxes.json
 #   python tools/train.py configs/tfa_photos.py --cfg-options model.downstream.checkpoint=YOLOX.pth measure.detector.checkpoint=YOLOX.pth
 _base_ = ["_base_/adaptation.py", "_base_/coco_classes.py"]
 _detector = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
 model = dict(
-    restorer="work_dirs/warm_up/restorer",
+    restorer=dict(weights="work_dirs/restore/restorer", working_scale=2),
     downstream=dict(config=_detector, checkpoint="yolox_nano_coco.pth", classes={{_base_.coco_classes}}),
 )
 train_dataloader = dict(

@@ -71,7 +71,8 @@ class CandidateFusion(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 3, padding=1)
         # A transposed convolution without overlap: a 1x1 convolution and a pixel-shuffle in one.
         self.conv_out = nn.ConvTranspose2d(channels, self.candidates + 6, patch_size, stride=patch_size)
-        self.film = nn.Linear(prompt_channels, 2 * (low_channels + channels)) if prompt_channels else None
+        width = 2 * (low_channels + channels) + self.candidates + 6
+        self.film = nn.Linear(prompt_channels, width) if prompt_channels else None
         if self.film is not None:
             nn.init.zeros_(self.film.weight)
             nn.init.zeros_(self.film.bias)
@@ -102,7 +103,10 @@ class CandidateFusion(nn.Module):
         x = x + F.pixel_shuffle(self.expand(self.blocks(low)), 2)
         if film is not None:
             x = x * (1 + film[2]) + film[3]
-        return self.conv_out(F.gelu(self.mix(x))).contiguous()  # planes: the fast layout for what follows
+        maps = self.conv_out(F.gelu(self.mix(x)))
+        if film is not None:
+            maps = maps + film[4]
+        return maps.contiguous()  # planes: the fast layout for what follows
 
     def blend(self, maps: torch.Tensor, candidates: Sequence[torch.Tensor]) -> torch.Tensor:
         """`maps` of `forward`, perhaps enlarged, and the N candidates of that size -> `(B, 3, H, W)`."""
@@ -114,9 +118,9 @@ class CandidateFusion(nn.Module):
         return torch.addcmul(image + bias, gain, image)
 
     def _film(self, prompt: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:
-        """Scale and shift of the reduced features, then of the full ones."""
+        """Scale and shift of the reduced features, then of the full ones, and a shift of the maps."""
         if self.film is None or prompt is None:
             return None
         values = self.film(prompt.flatten(1))[..., None, None]
         low, full = self.reduce.out_channels, self.reduce.in_channels
-        return values.split((low, low, full, full), dim=1)
+        return values.split((low, low, full, full, self.candidates + 6), dim=1)

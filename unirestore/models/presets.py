@@ -67,6 +67,7 @@ PRESETS: dict[str, dict] = {
             },
         },
         "tasks": ("ir", "det"),
+        "prompt_std": 1.0,
         "candidates": ("dcp", "clahe", "clahe_dcp"),
         "candidate_weights": (0.3, 0.05, 0.05, 0.6),
         "fusion_channels": 16,

@@ -67,6 +67,8 @@ class UniRestore(ModelMixin, ConfigMixin):
         prior, prior_config: a name in `PRIORS` and its arguments; `"none"` ignores the arguments.
         tfa: steer the decoder by task; False is a plain decoder that uses neither skips nor task.
         tasks, prompt_length: one learnt prompt `(prompt_length, D)` per task.
+        prompt_std: prompts start from normal draws of this size; 0 as in the paper. Different starts let the fusion
+            tell tasks apart from the first step.
         candidates: names in `unirestore.classical.CANDIDATES`; with any, the output head is
             `CandidateFusion`.
         candidate_weights: starting weights of the photo and of each candidate; default equal.
@@ -101,6 +103,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         tfa: bool = True,
         tasks: Sequence[str] = ("ir", "cls", "seg", "det"),
         prompt_length: int = 1,
+        prompt_std: float = 0.0,
         candidates: Sequence[str] = (),
         candidate_weights: Sequence[float] | None = None,
         fusion_channels: int = 16,
@@ -147,7 +150,7 @@ class UniRestore(ModelMixin, ConfigMixin):
                     )
                 )
             for task in tasks:
-                self.prompts[task] = nn.Parameter(torch.zeros(prompt_length, skip_channels[-1]))
+                self.prompts[task] = nn.Parameter(prompt_std * torch.randn(prompt_length, skip_channels[-1]))
         self.fusion = None
         if candidates:
             mix = candidate_weights or [1.0] * (len(candidates) + 1)
