@@ -1,7 +1,10 @@
-# Stage 2 on photos: TFA, fusion and the prompts `ir` and `det` in front of a frozen YOLOX-nano (after restore.py), then the
-# gain on real weather. This is how the shipped weights are made. About 40 minutes on two CPU cores.
-#   python tools/pseudo_label.py mmdet::yolox/yolox_nano_8xb8-300e_coco.py YOLOX.pth --set camvid_train --size 960 --score 0.3 --out work_dirs/camvid_train_boxes.json
-#   python tools/train.py configs/tfa_photos.py --cfg-options model.downstream.checkpoint=YOLOX.pth measure.detector.checkpoint=YOLOX.pth
+# Stage 2 on photos: TFA, fusion and the prompts `ir` and `det` in front of a frozen YOLOX-nano (after restore.py),
+# then the gain on real weather. This is how the shipped weights are made. About 30 minutes on two CPU cores.
+#   DETECTOR=mmdet::yolox/yolox_nano_8xb8-300e_coco.py; WEIGHTS=yolox_nano_coco.pth
+#   python tools/pseudo_label.py $DETECTOR $WEIGHTS --set camvid_train --size 960 --score 0.3 \
+#       --out work_dirs/camvid_train_boxes.json
+#   python tools/train.py configs/tfa_photos.py \
+#       --cfg-options model.downstream.checkpoint=$WEIGHTS measure.detector.checkpoint=$WEIGHTS
 _base_ = ["_base_/adaptation.py", "_base_/coco_classes.py"]
 _detector = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
 model = dict(

@@ -46,7 +46,14 @@ def run(variant: str, args: argparse.Namespace, weights: str) -> dict:
     if not report.is_file():
         schedule = [f"train_cfg.max_iters={args.steps}", f"param_scheduler.0.total_steps={args.steps}"]
         arms = "measure.arms=[none,ir,det]"
-        command = [sys.executable, str(TOOLS / "train.py"), args.config, "--work-dir", str(folder), "--cfg-options"]
+        command = [
+            sys.executable,
+            str(TOOLS / "train.py"),
+            args.config,
+            "--work-dir",
+            str(folder),
+            "--cfg-options",
+        ]
         command += [*schedule, arms, *options_of(variant, weights), *(args.cfg_options or [])]
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "log.txt", "w") as log:
@@ -71,11 +78,17 @@ def table(reports: dict[str, dict], figure: str) -> str:
 
 def main(argv: list[str] | None = None) -> Path:
     """Runs all variants; returns the table's file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", nargs="?", default="configs/tfa_det.py", help="config of the adaptation stage")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "config", nargs="?", default="configs/tfa_det.py", help="config of the adaptation stage"
+    )
     parser.add_argument("--steps", type=int, default=200, help="training steps of each variant")
     parser.add_argument("--out", default="work_dirs/ablation", help="folder of runs and table")
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="default: all")
+    parser.add_argument(
+        "--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="default: all"
+    )
     parser.add_argument("--figure", default="mAP", help="figure of the table: mAP, AP50, iwAP, AP/car, ...")
     parser.add_argument("--cfg-options", nargs="+", help="more key=value pairs for every variant")
     args = parser.parse_args(argv)

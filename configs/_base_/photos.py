@@ -1,4 +1,5 @@
-# Clean photos with synthetic weather: what the shipped restorer learns from. CamVid and COCO128 train, never their val or test.
+# Clean photos with synthetic weather: what the shipped restorer learns from.
+# CamVid and COCO128 train, never their val or test.
 _base_ = "runtime.py"
 train_dataloader = dict(
     batch_size=4,

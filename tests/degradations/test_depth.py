@@ -110,7 +110,7 @@ def test_guess_keeps_things_close_unless_they_look_like_sky():
 def test_read_png_in_centimetres_and_npy_in_metres(tmp_path):
     stored = np.array([[0, 150], [65535, 1]], np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), stored)
-    assert depth.read(tmp_path / "a.png") == pytest.approx(np.array([[depth.FAR, 1.5], [655.35, 0.01]]))
+    assert depth.read(tmp_path / "a.png") == pytest.approx(np.array([[depth.FAR, 1.5], [depth.FAR, 0.01]]))
     np.save(tmp_path / "b.npy", np.array([[1.0, np.inf]]))
     out = depth.read(str(tmp_path / "b.npy"))
     assert out.dtype == np.float32 and out[0, 0] == 1 and np.isinf(out[0, 1])

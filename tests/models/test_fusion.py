@@ -43,13 +43,9 @@ def test_prompt_reaches_the_picture_through_film_alone():
     candidates, features = torch.rand(1, 3, 3, 16, 16), torch.randn(1, 8, 8, 8)
     first, second = torch.zeros(1, 1, 4), torch.ones(1, 1, 4)
     torch.nn.init.normal_(fusion.conv_out.weight, std=0.1)
-    assert torch.equal(
-        fuse(fusion, features, candidates, first), fuse(fusion, features, candidates, second)
-    )
+    assert torch.equal(fuse(fusion, features, candidates, first), fuse(fusion, features, candidates, second))
     torch.nn.init.normal_(fusion.film.weight, std=0.5)
-    difference = fuse(fusion, features, candidates, first) - fuse(
-        fusion, features, candidates, second
-    )
+    difference = fuse(fusion, features, candidates, first) - fuse(fusion, features, candidates, second)
     assert difference.abs().max() > 1e-2
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from unirestore.degradations import depth
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-SKY_DEPTH = 1000.0
 DEPTH_UNIT = 0.01
 _DEPTH_TOP = 65535
 
@@ -64,39 +65,14 @@ def read_label_map(path: str | Path) -> np.ndarray:
 
 
 def read_depth(path: str | Path, unit: float = DEPTH_UNIT) -> np.ndarray:
-    """Read a depth image as `(H, W)` float32 metres: `.npy` in metres, or a 16-bit file in steps of `unit`
-    metres.
-
-    The largest 16-bit value stands for 'beyond', that is the sky, and becomes 1000 m.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is broken or is not one 16-bit channel.
-    """
-    if Path(path).suffix == ".npy":
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"{path}: no such depth file")
-        try:
-            depth = np.load(path, allow_pickle=False).astype(np.float32)
-        except (ValueError, OSError, EOFError) as error:
-            raise ValueError(f"{path}: cannot be read as a depth array ({error})") from error
-        if depth.ndim != 2:
-            raise ValueError(f"{path}: a depth array is (H, W), this one is {depth.shape}")
-        return depth
-    image = _open(path)
-    if not (image.mode.startswith("I;16") or image.mode == "I"):
-        raise ValueError(
-            f"{path}: a depth image is one 16-bit channel in steps of {unit} m, "
-            f"this file has mode {image.mode}"
-        )
-    steps = np.asarray(image)
-    return np.where(steps >= _DEPTH_TOP, SKY_DEPTH, steps * unit).astype(np.float32)
+    """Read a depth file as `(H, W)` float32 metres; see `unirestore.degradations.depth.read`."""
+    return depth.read(path, unit)
 
 
-def write_depth(path: str | Path, depth: np.ndarray) -> None:
+def write_depth(path: str | Path, metres: np.ndarray) -> None:
     """Write `(H, W)` metres as a 16-bit PNG in centimetres; from 655.35 m on, and in the sky, the file says
-    65535."""
-    steps = np.clip(np.rint(depth / DEPTH_UNIT), 0, _DEPTH_TOP).astype(np.uint16)
+    65535. 0 means unknown in a file, so that no distance is written as 0."""
+    steps = np.clip(np.rint(metres / DEPTH_UNIT), 1, _DEPTH_TOP).astype(np.uint16)
     Image.fromarray(steps).save(path, compress_level=1)
 
 

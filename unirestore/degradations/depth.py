@@ -239,9 +239,9 @@ def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, see
     return np.clip(depth * wobble, 0.5, FAR).astype(np.float32)
 
 
-def read(path: str | Path) -> np.ndarray:
-    """Depth from a file: 16-bit single-channel PNG in centimetres (0 = unknown, becomes FAR) or NPY in
-    metres.
+def read(path: str | Path, unit: float = 0.01) -> np.ndarray:
+    """Depth from a file: NPY in metres, or a 16-bit single-channel PNG in steps of `unit` metres, where 0
+    (unknown) and 65535 (beyond, the sky) become FAR.
 
     Returns:
         (H, W) float32 metres.
@@ -253,7 +253,10 @@ def read(path: str | Path) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f"no depth file at {path}")
     if path.suffix.lower() == ".npy":
-        depth = np.load(path, allow_pickle=False)
+        try:
+            depth = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise ValueError(f"{path}: cannot be read as a depth array ({error})") from error
         if depth.ndim != 2 or depth.dtype.kind not in "fui":
             raise ValueError(f"{path}: expected (H, W) numbers in metres, found {depth.shape} {depth.dtype}")
         depth = depth.astype(np.float32)
@@ -266,10 +269,11 @@ def read(path: str | Path) -> np.ndarray:
             raise ValueError(f"{path}: not a readable PNG")
         if stored.ndim != 2 or stored.dtype != np.uint16:
             raise ValueError(
-                f"{path}: expected a 16-bit single-channel PNG in centimetres, "
+                f"{path}: expected a 16-bit single-channel PNG in steps of {unit} m, "
                 f"found {stored.shape} {stored.dtype}"
             )
-        return np.where(stored == 0, np.float32(FAR), stored.astype(np.float32) / np.float32(100))
+        far = (stored == 0) | (stored == np.iinfo(np.uint16).max)
+        return np.where(far, np.float32(FAR), stored.astype(np.float32) * np.float32(unit))
     raise ValueError(
         f"{path}: depth files are .png (16-bit, centimetres) or .npy (metres), got {path.suffix!r}"
     )

@@ -10,33 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor
 
-_NUMPY_CORES = ("numpy.core", "numpy._core")
-
-
-def _mmengine_containers() -> list[Any]:
-    """Classes that mmengine's own checkpoints hold beside tensors; building one runs no foreign code."""
-    scalar_types = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")]
-    core = (
-        getattr(np, "_core", None) or np.core
-    )  # numpy 2 renamed the package, files keep the name they were saved with
-    rebuild = [
-        (core.multiarray._reconstruct, f"{package}.multiarray._reconstruct") for package in _NUMPY_CORES
-    ]
-    scalars = [(core.multiarray.scalar, f"{package}.multiarray.scalar") for package in _NUMPY_CORES]
-    looked_up = [(_history_method, "builtins.getattr")]
-    return [HistoryBuffer, np.ndarray, np.dtype, *scalar_types, *rebuild, *scalars, *looked_up]
-
-
-def _history_method(owner: Any, name: str) -> Any:
-    """Stands in for ``getattr``, which a log history needs for its own statistics and nothing else may use."""
-    if owner is not HistoryBuffer or name.startswith("_"):
-        raise ValueError(f"the file asks for {name!r} of {owner!r}")
-    return getattr(HistoryBuffer, name)
+from unirestore.training.safe_loading import read_checkpoint
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -69,14 +45,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                 f"{path} is not a readable safetensors file ({error}); download or save it again"
             ) from error
     else:
-        try:
-            with torch.serialization.safe_globals(_mmengine_containers()):
-                content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise ValueError(
-                f"{path} could not be read as plain weights ({error}); it is damaged or holds more than "
-                "tensors. Re-save it with torch.save(state_dict, path) or as safetensors"
-            ) from error
+        content = read_checkpoint(path)
     meta: dict[str, Any] = {}
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         meta = content.get("meta") or {}

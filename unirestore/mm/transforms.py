@@ -19,6 +19,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
+from unirestore.data import read_depth
 from unirestore.degradations import Degradation, WeatherMixture, build
 
 __all__ = ["Degrade"]
@@ -119,12 +120,7 @@ class Degrade(BaseTransform):
         path = self.depth_folder / f"{Path(results['img_path']).stem}.png"
         if not path.is_file():
             return None
-        centimetres = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if centimetres is None or centimetres.ndim != 2 or centimetres.dtype != np.uint16:
-            raise ValueError(
-                f"{path} is not a 16-bit grey PNG; depth is stored in centimetres in one channel"
-            )
-        metres = centimetres.astype(np.float32) / 100
+        metres = read_depth(path)
         return (
             cv2.resize(metres, shape[::-1], interpolation=cv2.INTER_NEAREST)
             if metres.shape != shape

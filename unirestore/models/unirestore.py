@@ -359,9 +359,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         """Latent `(B, 4, h, w)`, scaled, and skips -> picture or features, see `forward`.
 
         `image_only` leaves the candidate fusion out and returns the decoder's own picture; with
-        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to
-        `size`, else to the size of `images`, else it covers the whole latent. `scale` as in `encode`. Raises ValueError where skips, task or images are
-        missing.
+        `skips=None, task=None` that is the plain VAE decoder. The result is cropped to `size`, else to the
+        size of `images`, else it covers the whole latent. `scale` as in `encode`. Raises ValueError where
+        skips, task or images are missing.
         """
         _check_output(output)
         scale = self._scale(scale)
