@@ -92,6 +92,8 @@ def fingerprint(path: str | None) -> str:
     if path is None:
         return ""
     root = Path(path)
+    if not root.exists():  # the name of shipped weights
+        return path
     files = sorted(root.rglob("*")) if root.is_dir() else [root]
     newest = max((file for file in files if file.is_file()), key=lambda f: f.stat().st_mtime_ns)
     return f"{root.resolve()}:{newest.name}:{newest.stat().st_size}:{newest.stat().st_mtime_ns}"
