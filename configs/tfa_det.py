@@ -8,19 +8,20 @@ _detector = dict(
     checkpoint="unirestore/weights/scenes-detector/detector.safetensors",
     classes=_classes,
 )
-model = dict(restorer="tiny", downstream=dict(**_detector))
-_steps = 500
+# the scenes are small: the network works at their full size
+model = dict(restorer=dict(weights="tiny", working_scale=1), downstream=dict(**_detector))
+_steps = 700
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(type="OneCycleLR", eta_max=2.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
 ]
 train_dataloader = dict(dataset=dict(sources=["scenes_train"], weights=None, resize=(1.0, 1.3)))
 measure = dict(
     title="What restoration gives a detector on the procedural scenes",
     detector=dict(**_detector, input_size=256),
     conditions=dict(
-        haze=dict(set="scenes_test", weather="haze"),
-        rain=dict(set="scenes_test", weather="rain"),
+        haze=dict(set="scenes_test", weather=dict(name="haze", severity=3)),
+        rain=dict(set="scenes_test", weather=dict(name="rain", severity=3)),
         clean=dict(set="scenes_test"),
     ),
     size=256,

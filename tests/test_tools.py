@@ -459,3 +459,20 @@ def test_the_debug_config_runs_from_start_to_report(train, tmp_path, monkeypatch
     assert set(report["conditions"]) == {"haze", "rain", "clean"}
     assert report["conditions"]["haze"]["photos"] == 8
     assert (tmp_path / "run" / "iter_10.pth").is_file() and (tmp_path / "run" / "restorer").is_dir()
+
+
+def test_ablation_takes_parts_away_from_the_config_s_own_restorer():
+    ablate = load_tool("ablate")
+    options_of = ablate.options_of
+
+    assert options_of("full", "tiny") == []
+    assert options_of("teacher_forced", "tiny") == ["model.start=clean"]
+    assert options_of("no_cfrm", {"weights": "tiny", "working_scale": 1}) == [
+        "model.restorer.weights=tiny",
+        "model.restorer.working_scale=1",
+        "model.restorer.cfrm=False",
+        "model.restorer._delete_=True",
+    ]
+    with pytest.raises(KeyError):
+        options_of("no_luck", "tiny")
+    assert {"no_cfrm", "no_prior", "no_tfa", "no_feature_matching", "teacher_forced"} < set(ablate.VARIANTS)

@@ -14,6 +14,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
@@ -28,18 +29,19 @@ VARIANTS: dict[str, dict[str, str]] = {
 """Name -> options; a name with a dot is a config key, one without is a setting of the restorer."""
 
 
-def options_of(variant: str, weights: str) -> list[str]:
-    """The `--cfg-options` of a variant. Raises KeyError for an unknown one."""
+def options_of(variant: str, restorer: str | Mapping) -> list[str]:
+    """The `--cfg-options` of a variant, given the config's own restorer. Raises KeyError for an unknown one."""
     changes = VARIANTS[variant]
     settings = [f"{name}={value}" for name, value in changes.items() if "." in name]
     parts = {name: value for name, value in changes.items() if "." not in name}
     if parts:
-        settings += [f"model.restorer.{name}={value}" for name, value in parts.items()]
-        settings += [f"model.restorer.weights={weights}", "model.restorer._delete_=True"]
+        start = dict(restorer) if isinstance(restorer, Mapping) else {"weights": restorer}
+        settings += [f"model.restorer.{name}={value}" for name, value in {**start, **parts}.items()]
+        settings += ["model.restorer._delete_=True"]
     return settings
 
 
-def run(variant: str, args: argparse.Namespace, weights: str) -> dict:
+def run(variant: str, args: argparse.Namespace, restorer: str | Mapping) -> dict:
     """Trains and measures one variant, or reads what an earlier run wrote."""
     folder = Path(args.out) / variant
     report = folder / "report.json"
@@ -54,7 +56,7 @@ def run(variant: str, args: argparse.Namespace, weights: str) -> dict:
             str(folder),
             "--cfg-options",
         ]
-        command += [*schedule, arms, *options_of(variant, weights), *(args.cfg_options or [])]
+        command += [*schedule, arms, *options_of(variant, restorer), *(args.cfg_options or [])]
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "log.txt", "w") as log:
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
@@ -95,10 +97,10 @@ def main(argv: list[str] | None = None) -> Path:
 
     from mmengine.config import Config
 
-    weights = str(Config.fromfile(args.config).model.restorer)
+    restorer = Config.fromfile(args.config).model.restorer
     reports = {}
     for variant in args.variants:
-        reports[variant] = run(variant, args, weights)
+        reports[variant] = run(variant, args, restorer)
         print(f"{variant}: done", flush=True)
     text = f"{args.figure}, {args.steps} steps, {args.config}\n\n{table(reports, args.figure)}\n"
     path = Path(args.out) / "ablation.md"

@@ -3,14 +3,16 @@ _base_ = "photos.py"
 model = dict(
     type="AdaptationStage",
     task="det",
-    task_weight=0.2,
-    feature_weight=2.0,
-    perception_weight=10.0,
+    task_weight=0.5,
+    feature_weight=0.5,
+    perception_weight=3.0,
     downstream=dict(type="FrozenDetector"),
 )
-# a softmax over D divides a prompt by about D in every TFA module: it needs a larger step than a convolution
-optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(lr_mult=3.0, decay_mult=0.0)}),
-)
-# a quarter of the crops stay clean: in front of a detector, leaving good photos alone is half of the job
-train_dataloader = dict(dataset=dict(identity_probability=0.25))
+# prompts are not weights: nothing pulls them to zero
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0)}))
+# from maps that are constant over the picture to maps that look at it takes large steps
+param_scheduler = [
+    dict(type="OneCycleLR", eta_max=2.5e-3, total_steps=2000, pct_start=0.1, div_factor=10, by_epoch=False)
+]
+# a fifth of the crops stays clean: in front of a detector, leaving good photos alone is half of the job
+train_dataloader = dict(dataset=dict(identity_probability=0.2))
