@@ -90,7 +90,16 @@ class Weights:
     training: str
 
 
-WEIGHTS: dict[str, Weights] = {}
+WEIGHTS: dict[str, Weights] = {
+    "tiny": Weights(
+        preset="tiny",
+        base="none: VAE and prior are trained from scratch",
+        licence="CC BY-NC 4.0 (CamVid photos were trained on)",
+        sha256="f385646f78db137afff04facc689ad1da1f7ff3a97fbbf4931f3fd5efc915c1a",
+        bytes=6866968,
+        training="docs/model_cards/tiny.md",
+    ),
+}
 """Name -> what ships in `unirestore/weights/<name>`; `sha256` and `bytes` are of the safetensors file."""
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[1] / "weights"
