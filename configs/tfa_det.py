@@ -1,5 +1,5 @@
 # The main job on the embedded scenes: TFA and the prompts `ir` and `det` in front of a frozen detector, then the gain
-# in haze and rain. About 18 minutes on two CPU cores, everything included. `make tfa-det` does the same from nothing.
+# in haze and rain. About 15 minutes on two CPU cores, everything included. `make tfa-det` does the same from nothing.
 #   python tools/train.py configs/tfa_det.py
 _base_ = "_base_/adaptation.py"
 _classes = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
@@ -10,7 +10,7 @@ _detector = dict(
 )
 # the scenes are small: the network works at their full size
 model = dict(restorer=dict(weights="tiny", working_scale=1), downstream=dict(**_detector))
-_steps = 700
+_steps = 300
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
     dict(type="OneCycleLR", eta_max=2.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
