@@ -300,3 +300,30 @@ def test_unknown_candidate_is_named(make_micro):
     model = make_micro(candidates=("wavelet",))
     with pytest.raises(ValueError, match=r"unknown candidates \['wavelet'\]; known: "):
         model(torch.rand(1, 3, 16, 16))
+
+
+def test_half_working_size_takes_noise_of_the_photo_s_size_and_gives_full_size_features():
+    model = UniRestore.build("tiny", working_scale=2).eval()
+    images = torch.rand(1, 3, 65, 90)
+    noise = torch.randn(1, 4, 9, 12)  # ceil(H / 8), ceil(W / 8)
+    with torch.no_grad():
+        assert model(images, noise=noise).shape == images.shape
+        small = model.encode(images)
+        assert small.size == (33, 45)
+        whole = model.encode(images, scale=1)
+        assert whole.size == (65, 90)
+        features = model(images, output="features")
+    assert [tuple(x.shape[-2:]) for x in features] == [(9, 12), (17, 23), (33, 45)]
+    with pytest.raises(ValueError, match="working_scale must be at least 1, got 0"):
+        UniRestore.build("tiny", working_scale=0)
+
+
+def test_maps_judged_small_are_blended_at_full_size():
+    """A pattern that half size cannot show survives: no detail passes the network."""
+    model = UniRestore.build("tiny", working_scale=2).eval()
+    pattern = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 0.5 + 0.25
+    images = pattern.expand(1, 3, 64, 64).contiguous().float()
+    candidates = images[:, None].expand(-1, len(model.config.candidates), -1, -1, -1)
+    with torch.no_grad():
+        out = model(images, candidates=candidates)
+    assert (out - images).abs().max() < 0.02  # the decoder's own picture has a weight of 0.01
