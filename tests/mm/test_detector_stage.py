@@ -34,7 +34,7 @@ def test_jitter_depends_on_the_seed_alone_and_stays_in_range():
     picture = torch.rand(3, 16, 16) * 255
     assert torch.equal(jittered(picture, 5), jittered(picture, 5))
     assert not torch.equal(jittered(picture, 5), jittered(picture, 6))
-    assert all(0 <= jittered(picture, s).min() and jittered(picture, s).max() <= 255 for s in range(20))
+    assert all(jittered(picture, s).min() >= 0 and jittered(picture, s).max() <= 255 for s in range(20))
 
 
 def test_losses_are_finite_and_follow_the_item():
