@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unirestore.models.loading import build_restorer as build_core_restorer
+
 __all__ = ["RestorerGuest", "build_restorer"]
 
 
@@ -130,35 +132,12 @@ def _drop_frozen_keys(guest: nn.Module, state: dict[str, Tensor], prefix: str, l
 
 
 def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.Module:
-    """A restorer from what a config can hold.
+    """What ``unirestore.models.loading.build_restorer`` takes, and a mapping with ``type`` for mmengine's registry.
 
-    Args:
-        restorer: a module, used as it is; what ``UniRestore.from_pretrained`` takes; a mapping
-            with ``preset`` (and overrides) for ``UniRestore.build``, or with ``type`` for the mmengine
-            registry.
-
-    Raises:
-        FileNotFoundError: no weights under that name or folder.
-        TypeError, ValueError: it is none of these.
+    Raises as that function does.
     """
-    if isinstance(restorer, nn.Module):
-        return restorer
-    if isinstance(restorer, Mapping):
-        options = dict(restorer)
-        if "type" in options:
-            from mmengine.registry import MODELS
+    if isinstance(restorer, Mapping) and "type" in restorer:
+        from mmengine.registry import MODELS
 
-            return MODELS.build(options)
-        if "preset" not in options:
-            raise ValueError(
-                f"restorer has the keys {sorted(options)}; give dict(preset='tiny', ...), dict(type=...), "
-                "a folder or a module"
-            )
-        from unirestore.models import UniRestore
-
-        return UniRestore.build(options.pop("preset"), **options)
-    if isinstance(restorer, (str, Path)):
-        from unirestore.models import UniRestore
-
-        return UniRestore.from_pretrained(restorer)
-    raise TypeError(f"restorer is a {type(restorer).__name__}; give a folder, a dict or a module")
+        return MODELS.build(dict(restorer))
+    return build_core_restorer(restorer)
