@@ -1,4 +1,4 @@
-"""The seam into OpenMMLab: the only room of the package that imports mmengine, mmcv, mmdet or mmseg.
+"""The seam into OpenMMLab: the only room of the package that imports mmcv, mmdet or mmseg.
 
 Name it in a config and every class of this room is registered::
 
@@ -11,7 +11,6 @@ Importing it first supplies the compiled operators of mmcv from torchvision wher
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from types import ModuleType
 
 from .ops import install
@@ -45,8 +44,6 @@ def _public_names(module: ModuleType) -> list[str]:
 
 
 for _name in _SEAM:
-    if importlib.util.find_spec(f"{__name__}.{_name}") is None:
-        continue
     _module = importlib.import_module(f"{__name__}.{_name}")
     for _public in _public_names(_module):
         globals()[_public] = getattr(_module, _public)

@@ -136,10 +136,9 @@ class ExportDetector(Hook):
             for name, value in stage.detector.state_dict().items()
         }
         path = Path(runner.work_dir) / "detector.safetensors"
+        if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
+            raise ValueError(f"{path}: weights are not finite; lower the learning rate")
         fresh = path.with_suffix(".partial")
         save_file(state, fresh, metadata={"classes": json.dumps(stage.classes)})
         fresh.replace(path)
         runner.logger.info(f"detector saved to {path}")
-        with torch.no_grad():
-            if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
-                raise ValueError(f"{path}: weights are not finite; lower the learning rate")
