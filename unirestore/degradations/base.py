@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from . import geometry
 from .noise_fields import generator
 
 REGISTRY: dict[str, type[Degradation]] = {}
@@ -55,6 +56,7 @@ class Scene:
         self.shape, self.seed, self.image = shape, seed, image
         self.label_map, self.class_names = label_map, class_names
         self._depth = depth
+        self._before: tuple[Scene, np.ndarray] | None = None
 
     @property
     def depth(self) -> np.ndarray:
@@ -62,13 +64,25 @@ class Scene:
         if self._depth is None:
             from . import depth as depth_sources
 
-            if self.label_map is not None:
+            if self._before is not None:
+                scene, field = self._before
+                self._depth = geometry.warp_map(scene.depth, field)
+            elif self.label_map is not None:
                 self._depth = depth_sources.from_label_map(self.label_map, self.class_names, self.seed)
             elif self.image is not None:
                 self._depth = depth_sources.guess(self.image, self.seed)
             else:
                 self._depth = depth_sources.ground_plane(self.shape, self.seed)
         return self._depth
+
+    def warped(self, field: np.ndarray | None) -> Scene:
+        """The scene after an effect that moved its pixels by `field` (see `Degradation.sampling_map`)."""
+        if field is None:
+            return self
+        labels = None if self.label_map is None else geometry.warp_map(self.label_map, field)
+        moved = Scene(self.shape, self.seed, None, labels, self.class_names, self.image)
+        moved._before = (self, field)
+        return moved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +92,7 @@ class Degradation:
     severity: int | None = None
 
     presets: ClassVar[dict[str, tuple]] = {}  # field -> its value at severity 1..5
+    moves_pixels: ClassVar[bool] = False  # True: content is displaced, and `sampling_map` says from where
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,6 +123,42 @@ class Degradation:
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         """Degrade (H, W, 3) float32 sRGB in [0, 1]; may leave that range, must not write into `image`."""
         raise NotImplementedError(f"{type(self).__name__} has no apply()")
+
+    def sampling_map(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray | None:
+        """Where each pixel of the result comes from, for effects with `moves_pixels = True`.
+
+        `apply` must call it with its own fresh `rng` before any other draw and sample the photo with it
+        (`cv2.remap(image, field, None, ...)`), so that boxes and label maps follow the very same field.
+
+        Args:
+            shape: (H, W).
+            rng: as `apply` gets it.
+
+        Returns:
+            (H, W, 2) float32 positions (x, y) in the input, in pixels with 0 at the first pixel's centre, or
+            None when nothing moves.
+        """
+        if self.moves_pixels:
+            raise NotImplementedError(f"{type(self).__name__} moves pixels but has no sampling_map()")
+        return None
+
+    def warp_boxes(self, boxes: np.ndarray, shape: tuple[int, int], *, seed: int) -> np.ndarray:
+        """(N, 4) float32 boxes (x1, y1, x2, y2) of a photo of `shape` as they lie after the call with `seed`.
+
+        A box that has left the picture comes back with no area, at its place in the order.
+        """
+        return geometry.warp_boxes(boxes, self.sampling_map(shape, self._generator(seed)), shape)
+
+    def warp_map(self, label_map: np.ndarray, *, seed: int, fill: int | None = None) -> np.ndarray:
+        """(H, W) label map (nearest, never mixed) as it lies after the call with `seed`.
+
+        What comes from outside the picture gets `fill`, or with None what the mirrored picture shows there.
+        """
+        field = self.sampling_map(np.asarray(label_map).shape[:2], self._generator(seed))
+        return geometry.warp_map(label_map, field, fill)
+
+    def _generator(self, seed: int) -> np.random.Generator:
+        return generator(seed, zlib.crc32(type(self).__name__.encode()))
 
     def __call__(
         self,
@@ -150,8 +201,9 @@ class Degradation:
                 raise ValueError(f"label_map is {label_map.shape}, the photo is {shape}; resize it (nearest)")
             if depth is None and class_names is None:
                 raise ValueError("label_map without class_names: pass class_names, or pass depth")
-        rng = generator(seed, zlib.crc32(type(self).__name__.encode()))
-        out = self.apply(pixels, rng, Scene(shape, int(seed), depth, label_map, class_names, pixels))
+        out = self.apply(
+            pixels, self._generator(seed), Scene(shape, int(seed), depth, label_map, class_names, pixels)
+        )
         return restore(out)
 
     def parameters(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .base import Degradation, Scene, build, require
+from .geometry import chain
 from .noise_fields import generator
 
 
@@ -28,6 +29,11 @@ class Group(Degradation):
     """Shared part of effects with children: they must be degradations and there must be at least one."""
 
     effects: tuple[Degradation, ...] = ()
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether one of `effects` displaces content."""
+        return any(effect.moves_pixels for effect in self.effects)
 
     def check(self) -> None:
         require(
@@ -52,7 +58,17 @@ class Compose(Group):
         seeds = rng.integers(0, 2**63, size=len(self.effects))
         for effect, seed in zip(self.effects, seeds, strict=True):
             image = np.clip(effect.apply(image, generator(int(seed)), scene), 0, 1)
+            if effect.moves_pixels:  # what comes next meets the depth and the labels where they are now
+                scene = scene.warped(effect.sampling_map(scene.shape, generator(int(seed))))
         return image
+
+    def sampling_map(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray | None:
+        seeds = rng.integers(0, 2**63, size=len(self.effects))
+        fields = [
+            effect.sampling_map(shape, generator(int(seed)))
+            for effect, seed in zip(self.effects, seeds, strict=True)
+        ]
+        return chain(fields)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +90,14 @@ class RandomChoice(Group):
             )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
+        effect, stream = self._chosen(rng)
+        return effect.apply(image, stream, scene)
+
+    def sampling_map(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray | None:
+        effect, stream = self._chosen(rng)
+        return effect.sampling_map(shape, stream)
+
+    def _chosen(self, rng: np.random.Generator) -> tuple[Degradation, np.random.Generator]:
         shares = None if self.weights is None else np.asarray(self.weights, float) / sum(self.weights)
         chosen = int(rng.choice(len(self.effects), p=shares))
-        return self.effects[chosen].apply(image, generator(int(rng.integers(0, 2**63))), scene)
+        return self.effects[chosen], generator(int(rng.integers(0, 2**63)))
