@@ -1,0 +1,19 @@
+"""Soft effects with their layers (UniSER): haze, flare, shadow and reflection, and masks to steer a restorer by."""
+
+from .haze import SoftHaze
+from .haze_presets import HAZE_PRESETS
+from .layered import Layered, Layers, SoftEffect
+from .masks import MaskedTask, blend_target, draw_task, random_mask, soften
+
+__all__ = [
+    "HAZE_PRESETS",
+    "Layered",
+    "Layers",
+    "MaskedTask",
+    "SoftEffect",
+    "SoftHaze",
+    "blend_target",
+    "draw_task",
+    "random_mask",
+    "soften",
+]
