@@ -2,10 +2,12 @@
 
 from . import depth
 from .base import REGISTRY, SEVERITIES, Degradation, build, from_manifest
+from .blur import DefocusBlur, MotionBlur, TemporalBlur
 from .camera import JpegCompression, SensorNoise
 from .compose import Compose, Identity, RandomChoice
 from .haze import Haze
 from .mixture import MIXTURES, WeatherMixture
+from .noise import GaussianNoise, GranularNoise, PoissonNoise, SegmentNoise
 from .rain import Rain
 
 __all__ = [
@@ -13,13 +15,20 @@ __all__ = [
     "REGISTRY",
     "SEVERITIES",
     "Compose",
+    "DefocusBlur",
+    "GaussianNoise",
+    "GranularNoise",
     "Degradation",
     "Haze",
     "Identity",
     "JpegCompression",
+    "MotionBlur",
+    "PoissonNoise",
     "Rain",
     "RandomChoice",
+    "SegmentNoise",
     "SensorNoise",
+    "TemporalBlur",
     "WeatherMixture",
     "build",
     "depth",
