@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -56,7 +56,7 @@ class Scene:
         self.shape, self.seed, self.image = shape, seed, image
         self.label_map, self.class_names = label_map, class_names
         self._depth = depth
-        self._before: tuple[Scene, np.ndarray] | None = None
+        self._make: Callable[[], np.ndarray] | None = None  # the depth, where it follows from another scene's
 
     @property
     def depth(self) -> np.ndarray:
@@ -64,9 +64,8 @@ class Scene:
         if self._depth is None:
             from . import depth as depth_sources
 
-            if self._before is not None:
-                scene, field = self._before
-                self._depth = geometry.warp_map(scene.depth, field)
+            if self._make is not None:
+                self._depth = self._make()
             elif self.label_map is not None:
                 self._depth = depth_sources.from_label_map(self.label_map, self.class_names, self.seed)
             elif self.image is not None:
@@ -81,8 +80,17 @@ class Scene:
             return self
         labels = None if self.label_map is None else geometry.warp_map(self.label_map, field)
         moved = Scene(self.shape, self.seed, None, labels, self.class_names, self.image)
-        moved._before = (self, field)
+        moved._make = lambda: geometry.warp_map(self.depth, field)
         return moved
+
+    def resized(self, shape: tuple[int, int], image: np.ndarray) -> Scene:
+        """The scene at another size (H, W); `image` is the photo at that size."""
+        if tuple(shape) == tuple(self.shape):
+            return self
+        labels = None if self.label_map is None else geometry.resize_map(self.label_map, shape)
+        scene = Scene(shape, self.seed, None, labels, self.class_names, image)
+        scene._make = lambda: geometry.resize_map(self.depth, shape)
+        return scene
 
 
 @dataclass(frozen=True, kw_only=True)

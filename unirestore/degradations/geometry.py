@@ -40,6 +40,16 @@ def warp_map(values: np.ndarray, field: np.ndarray | None, fill: float | None = 
     return out
 
 
+def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) numbers of any dtype at another size (H', W'), nearest neighbour (pixel centres)."""
+    values = np.asarray(values)
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+        for new, old in zip(shape, values.shape[:2], strict=True)
+    )
+    return values[rows[:, None], columns[None, :]]
+
+
 def warp_boxes(boxes: np.ndarray, field: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
     """The smallest boxes around what each box held, after the move.
 
