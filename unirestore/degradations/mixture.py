@@ -11,20 +11,26 @@ from .compose import Compose, Identity
 from .haze import Haze
 from .noise_fields import generator
 from .rain import Rain
+from .roads import RoadFog, RoadRain, road_camera
 
 MIXTURES: dict[str, dict[str, float]] = {
     "haze": {"haze": 1.0},
     "rain": {"rain": 1.0},
     "mixed": {"haze": 0.55, "rain": 0.45},
+    # closer to photos of real roads; see `roads`
+    "road_fog": {"road_fog": 1.0},
+    "road_rain": {"road_rain": 1.0},
+    "road": {"road_fog": 0.55, "road_rain": 0.45},
 }
-WEATHER: dict[str, type[Degradation]] = {"haze": Haze, "rain": Rain}
+WEATHER: dict[str, type] = {"haze": Haze, "rain": Rain, "road_fog": RoadFog, "road_rain": RoadRain}
+ROAD_KINDS = {"road_fog", "road_rain"}  # their camera is `roads.road_camera`
 
 
 class WeatherMixture:
     """Random weather followed by a random camera.
 
     Args:
-        name: a key of `MIXTURES`: "haze", "rain" or "mixed".
+        name: a key of `MIXTURES`, such as "haze", "rain", "mixed" or "road".
         severity: 1 to 5 keeps every draw near that preset; None draws over the whole range.
         clean: share of draws without weather (the camera stays).
         camera: False leaves noise and JPEG out.
@@ -51,6 +57,7 @@ class WeatherMixture:
     def draw(self, seed: int) -> Degradation:
         """The degradation of `seed`: the same seed gives equal parameters."""
         rng = generator(seed, 0x31)
+        kind = None
         if rng.random() < self.clean:
             weather: Degradation = Identity()
         else:
@@ -61,4 +68,6 @@ class WeatherMixture:
             weather = WEATHER[kind].sample(rng, self.severity)
         if not self.camera:
             return weather
+        if kind in ROAD_KINDS:
+            return Compose(effects=(weather, *road_camera(rng)))
         return Compose(effects=(weather, SensorNoise.sample(rng), JpegCompression.sample(rng)))
