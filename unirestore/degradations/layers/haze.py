@@ -139,10 +139,10 @@ class SoftHaze(SoftEffect):
         rows = (np.arange(height, dtype=np.float32) + 0.5) / height
         thin = np.exp((rows - 1) * np.float32(self.top_height / self.scale_height))
         tau = near * (thin * np.float32(CONTRAST_LOSS / self.visibility * self.depth_max))[:, None]
+        tau += np.float32(self.veil)
         if self.smoke > 0:
             texture = smoke_texture((height, width), rng)
             tau *= np.float32(1 - self.smoke) + np.float32(self.smoke) * texture
-        tau += np.float32(self.veil)
         air = to_linear(np.asarray(self.airlight, np.float32)) * np.float32(self.albedo)
         left, added = [], []
         for colour, factor in zip(air, self.spectral, strict=True):

@@ -5,9 +5,9 @@ U[0, 1]. The target is blended so that the effect is removed by alpha inside and
 
     target = alpha M_blur clean + (1 - alpha M_blur) degraded,  M_blur = Gaussian(dilate(M))
 
-The paper names shapes and free-form strokes but neither sizes nor kernels; those here are our choice. Strokes are
-random walks of a round brush, in the manner of Yu et al., "Free-Form Image Inpainting with Gated Convolution", ICCV 2019
-(own code).
+The paper names shapes and free-form strokes but neither sizes nor kernels; those here are our choice. Strokes
+are random walks of a round brush, in the manner of Yu et al., "Free-Form Image Inpainting with Gated
+Convolution", ICCV 2019 (own code).
 """
 
 from __future__ import annotations
