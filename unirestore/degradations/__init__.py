@@ -6,20 +6,28 @@ from .base import REGISTRY, SEVERITIES, Degradation, build, from_manifest
 from .blur import DefocusBlur, MotionBlur, TemporalBlur
 from .camera import JpegCompression, SensorNoise
 from .compose import Compose, Identity, RandomChoice
+from .compression import Compression
+from .corruptions import CORRUPTIONS, CorruptionMixture, corruption
 from .haze import Haze
 from .kernel_blur import KernelBlur
+from .lowlight import LowLight
 from .mixture import MIXTURES, WeatherMixture
+from .moire import Moire
 from .noise import GaussianNoise, GranularNoise, PoissonNoise, SegmentNoise
 from .rain import Rain
 from .recipes import RECIPES, FixedRecipe, Recipe, load_recipe
 
 __all__ = [
+    "CORRUPTIONS",
+    "CorruptionMixture",
+    "corruption",
     "MIXTURES",
     "RECIPES",
     "REGISTRY",
     "SEVERITIES",
     "AtScale",
     "Compose",
+    "Compression",
     "DefocusBlur",
     "GaussianNoise",
     "GranularNoise",
@@ -28,6 +36,8 @@ __all__ = [
     "Haze",
     "Identity",
     "JpegCompression",
+    "LowLight",
+    "Moire",
     "KernelBlur",
     "MotionBlur",
     "PoissonNoise",

@@ -1,0 +1,154 @@
+"""The training sampler of UniRestore (arXiv:2501.13134): one of 15 corruptions or none, at a random resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..base import Degradation, Scene, require
+from ..compose import Group, Identity
+from ..noise_fields import generator
+from .base import SEVERITY_SHARES, draw_severity
+
+SHORT_SIDE = (128, 511)  # range of the short side, both ends included
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtShortSide(Group):
+    """Runs `effects` on the photo made smaller (or larger) and brings the result back to its size.
+
+    Formula: y = resize(effects(resize(x, short side = short_side)), size of x); averaging when it gets smaller,
+    bicubic when it gets larger. Corruptions whose lengths are in pixels so hit harder on small sides.
+    Source: UniRestore, arXiv:2501.13134.
+
+    Args:
+        effects: run one after another at the small size.
+        short_side: of the photo while `effects` run, in pixels, >= 1.
+    """
+
+    short_side: int = 256
+
+    def check(self) -> None:
+        super().check()
+        require(
+            isinstance(self.short_side, int) and self.short_side >= 1,
+            f"short_side must be a whole number of pixels >= 1, got {self.short_side!r}",
+        )
+
+    def _small(self, shape: tuple[int, int]) -> tuple[int, int]:
+        scale = self.short_side / min(shape)
+        return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+    def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
+        small_shape = self._small(scene.shape)
+        small = np.clip(resized(image, small_shape), 0, 1)
+        labels = scene.label_map
+        if labels is not None:
+            size = (small_shape[1], small_shape[0])
+            labels = cv2.resize(labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
+            labels = labels.reshape(small_shape)
+        depth = None if scene._depth is None else resized(scene._depth, small_shape)
+        inner = Scene(small_shape, scene.seed, depth, labels, scene.class_names, small)
+        for effect, seed in zip(self.effects, self._seeds(rng), strict=True):
+            small = np.clip(effect.apply(small, generator(seed), inner), 0, 1)
+            if effect.moves_pixels:
+                inner = inner.warped(effect.sampling_map(small_shape, generator(seed)))
+        return resized(small, scene.shape)
+
+    def _seeds(self, rng: np.random.Generator) -> list[int]:
+        return [int(seed) for seed in rng.integers(0, 2**63, size=len(self.effects))]
+
+    def sampling_map(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray | None:
+        from ..geometry import chain
+
+        small_shape = self._small(shape)
+        field = chain(
+            [
+                effect.sampling_map(small_shape, generator(seed))
+                for effect, seed in zip(self.effects, self._seeds(rng), strict=True)
+            ]
+        )
+        if field is None:
+            return None
+        ratio = np.array([shape[1] / small_shape[1], shape[0] / small_shape[0]], np.float32)
+        moved = field - _positions(small_shape)
+        return (
+            _positions(shape)
+            + cv2.resize(moved, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR).reshape(*shape, 2)
+            * ratio
+        )
+
+
+def _positions(shape: tuple[int, int]) -> np.ndarray:
+    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    return np.stack([columns, rows], axis=-1)
+
+
+def resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W[, C]) float32 brought to `shape`: averaged when it gets smaller, bicubic when it gets larger."""
+    if image.shape[:2] == tuple(shape):
+        return image
+    smaller = shape[0] * shape[1] < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=how).reshape(*shape, *image.shape[2:])
+
+
+class CorruptionMixture:
+    """Draws as UniRestore trains: 15 corruptions and "clean", all 16 alike, at a random short side.
+
+    A draw is a concrete `AtShortSide`, so one manifest line replays it. "clean" draws lose resolution all the
+    same, as in the paper's pipeline, which resizes before it chooses.
+
+    Args:
+        names: of the corruptions to draw from, keys of `CORRUPTIONS` or "clean"; None: the 15 and "clean".
+        severity: 1 to 5 fixes it; None draws with `severity_shares`.
+        severity_shares: relative frequencies of severity 1 to 5.
+        short_side: smallest and largest short side, both included; None leaves the photo at its size.
+
+    Raises:
+        ValueError for unknown names, shares that are not five numbers >= 0, an empty or reversed range.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...] | None = None,
+        *,
+        severity: int | None = None,
+        severity_shares: tuple[float, ...] = SEVERITY_SHARES,
+        short_side: tuple[int, int] | None = SHORT_SIDE,
+    ) -> None:
+        from . import CORRUPTIONS, SUBSETS
+
+        names = tuple(names) if names is not None else (*SUBSETS["common"], "clean")
+        unknown = sorted(set(names) - {*CORRUPTIONS, "clean"})
+        require(not unknown, f"unknown corruptions {unknown}; known: {sorted(CORRUPTIONS)} and 'clean'")
+        require(len(names) > 0, "names is empty; pass None for the 15 common corruptions and 'clean'")
+        require(severity in (None, 1, 2, 3, 4, 5), f"severity must be 1..5 or None, got {severity!r}")
+        require(
+            len(severity_shares) == 5 and min(severity_shares) >= 0 and sum(severity_shares) > 0,
+            f"severity_shares must be five numbers >= 0, not all zero, got {severity_shares}",
+        )
+        require(
+            short_side is None or 1 <= short_side[0] <= short_side[1],
+            f"short_side must be (smallest, largest) with 1 <= smallest <= largest, got {short_side}",
+        )
+        self.names, self.severity = names, severity
+        self.severity_shares, self.short_side = tuple(severity_shares), short_side
+
+    def __repr__(self) -> str:
+        return f"CorruptionMixture({len(self.names)} names, severity={self.severity}, short_side={self.short_side})"
+
+    def draw(self, seed: int) -> Degradation:
+        """The degradation of `seed`: the same seed gives equal parameters."""
+        from . import CORRUPTIONS
+
+        rng = generator(seed, 0xC0)
+        name = self.names[int(rng.integers(len(self.names)))]
+        severity = self.severity or draw_severity(rng, self.severity_shares)
+        effect = Identity() if name == "clean" else CORRUPTIONS[name](severity=severity)
+        if self.short_side is None:
+            return effect
+        low, high = self.short_side
+        return AtShortSide(effects=(effect,), short_side=int(rng.integers(low, high + 1)))
