@@ -56,7 +56,8 @@ class RoadFog:
             glow=rng.uniform(0.1, 0.8),
             exposure=rng.normal(0.1, 0.15),
         )
-        return Compose(effects=(haze, *_lamps(rng, 0.35, wet=0.3), _tone(rng, levels=0.5, softness=0.8)))
+        tone = _tone(rng, levels=0.5, softness=0.8)
+        return Compose(effects=(_sunless(rng), haze, *_lamps(rng, 0.35, wet=0.3), tone))
 
 
 class RoadRain:
@@ -65,7 +66,7 @@ class RoadRain:
     @classmethod
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Compose:
         """Random concrete parameters; near the presets of `Rain` where `severity` is given."""
-        level = 4 * float(rng.random()) ** 1.5 if severity is None else float(severity - 1)
+        level = 4 * float(rng.random()) ** 1.2 if severity is None else float(severity - 1)
         values = {
             name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.75, 1.3))
             for name, steps in Rain.presets.items()
@@ -90,10 +91,11 @@ class RoadRain:
             lamps=rng.choice([0.0, 0.5, 1.0]),
             blur=rng.uniform(0.0, 0.8),
             glow=rng.uniform(0.2, 1.2),
-            exposure=rng.normal(0.15, 0.2),
+            exposure=rng.normal(0.22, 0.2),
             **values,
         )
-        return Compose(effects=(rain, *_lamps(rng, 0.6, wet=1.0), _tone(rng, levels=0.8, softness=0.35)))
+        tone = _tone(rng, levels=0.9, softness=0.2, tint=0.01)
+        return Compose(effects=(_sunless(rng), rain, *_lamps(rng, 0.6, wet=1.0), tone))
 
 
 def road_camera(rng: np.random.Generator) -> tuple[Degradation, ...]:
@@ -118,14 +120,26 @@ def _lamps(rng: np.random.Generator, share: float, wet: float) -> tuple[Degradat
     return (HeadLamps.from_parameters({**lamps.parameters(), **changes}),)
 
 
-def _tone(rng: np.random.Generator, *, levels: float, softness: float) -> Tone:
+def _sunless(rng: np.random.Generator) -> Tone:
+    """The clean photo in the light of an overcast sky: neutral and paler."""
+    return Tone(
+        contrast=0.0,
+        gamma=1.0,
+        warmth=rng.uniform(-0.04, 0.0),
+        saturation=rng.uniform(0.6, 1.0),
+        balance=rng.uniform(0.2, 0.7),
+    )
+
+
+def _tone(rng: np.random.Generator, *, levels: float, softness: float, tint: float = 0.0) -> Tone:
+    stretch = float(rng.uniform(0.0, levels))
     odd = rng.random() < 0.1  # strongly coloured light or editing
     return Tone(
-        levels=rng.uniform(0.0, levels),
-        contrast=_clipped(rng, 0.1, 0.2, -0.4, 0.5),
+        levels=stretch,
+        contrast=_clipped(rng, 0.1 - 0.1 * stretch, 0.18, -0.4, 0.45),
         gamma=float(np.exp(_clipped(rng, 0.0, 0.15, -0.5, 0.5))),
-        saturation=rng.uniform(1.0, 1.9) if odd else rng.uniform(0.3, 1.15),
+        saturation=rng.uniform(1.0, 1.9) if odd else rng.uniform(0.4, 1.4),
         warmth=_clipped(rng, 0.0, 0.12 if odd else 0.03, -0.4, 0.4),
-        tint=_clipped(rng, 0.0, 0.015, -0.1, 0.1),
+        tint=_clipped(rng, tint, 0.016, -0.1, 0.1),
         softness=rng.uniform(0.0, softness),
     )

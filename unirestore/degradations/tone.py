@@ -23,8 +23,9 @@ class Tone(Degradation):
 
     Formula: x <- (x - l lo) / (1 - l lo - l (1 - hi)), lo and hi the 1st and 99th percentile of grey and l
     `levels`; x <- x^gamma; x <- x + 2 c x (1 - x) (2 x - 1) with c `contrast`; x <- grey + s (x - grey);
-    R <- R e^w, B <- B e^-w; then a Gaussian blur.
-    Source: own model of what automatic levels do (the stretch is that of any editor's "auto levels").
+    R <- R e^w, B <- B e^-w, and each channel c times (mean grey / mean c)^b,
+    at most 0.7 to 1.45; then a Gaussian blur.
+    Source: levels as in any editor; balance is the grey world of Buchsbaum, J. Franklin Institute 310, 1980.
 
     Args:
         levels: share of the automatic levels that is applied, 0 (none) to 1 (full stretch).
@@ -33,6 +34,7 @@ class Tone(Degradation):
         saturation: factor on the colours, 0 (grey) to 3.
         warmth: log gain of red and loss of blue, -0.5 to 0.5; negative is bluish.
         tint: log gain of green, -0.3 to 0.3.
+        balance: share b of the grey-world white balance that is applied, 0 to 1.
         softness: standard deviation of the blur in units of 1/320 of the picture.
     """
 
@@ -42,6 +44,7 @@ class Tone(Degradation):
     saturation: float = 1.0
     warmth: float | None = None
     tint: float = 0.0
+    balance: float = 0.0
     softness: float = 0.0
 
     presets: ClassVar = {
@@ -51,7 +54,8 @@ class Tone(Degradation):
     }
 
     def check(self) -> None:
-        require(0 <= self.levels <= 1, f"levels must lie in [0, 1], got {self.levels}")
+        for name in ("levels", "balance"):
+            require(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1], got {getattr(self, name)}")
         require(abs(self.contrast) <= 0.5, f"contrast must lie in [-0.5, 0.5], got {self.contrast}")
         require(self.gamma > 0, f"gamma must be above 0, got {self.gamma}")
         require(0 <= self.saturation <= 3, f"saturation must lie in [0, 3], got {self.saturation}")
@@ -89,6 +93,9 @@ class Tone(Degradation):
             low, high = self.levels * float(p1), 1 - self.levels * (1 - float(p99))
             high = max(high, low + 0.1)
         gains = np.exp(np.array([self.warmth, self.tint, -self.warmth]))
+        if self.balance > 0:
+            means = out.reshape(-1, 3).mean(axis=0).astype(np.float64) + 0.02
+            gains *= np.clip((means.mean() / means) ** self.balance, 0.7, 1.45)
         gains /= gains @ np.array([0.299, 0.587, 0.114])  # grey keeps its brightness
         return self._colour(cv2.merge([self._curve(p, low, high) for p in cv2.split(out)]), gains)
 
