@@ -59,7 +59,7 @@ class Flare(SoftEffect):
     anamorphic: float = 0.0
     occlusion: bool = False
 
-    presets: ClassVar = {"strength": (0.15, 0.35, 0.7, 1.2, 2.0)}
+    presets: ClassVar = {"strength": (0.4, 0.9, 1.8, 3.2, 5.5)}
 
     def check(self) -> None:
         for name in ("strength", "ghosts", "streaks", "glare", "shimmer", "anamorphic", "lens"):
@@ -96,7 +96,7 @@ class Flare(SoftEffect):
             kelvin = float(np.exp(rng.uniform(np.log(2300), np.log(7500))))
             lamps.append((across * z / FOCAL, up * z / FOCAL, z, power, kelvin))
         if severity is None:
-            strength = float(np.exp(rng.uniform(np.log(0.15), np.log(2.0))))
+            strength = float(np.exp(rng.uniform(np.log(0.4), np.log(5.5))))
         else:
             strength = cls.presets["strength"][severity - 1] * float(rng.uniform(0.9, 1.15))
         lens = int(rng.integers(10_000))
@@ -115,7 +115,7 @@ class Flare(SoftEffect):
             colour = np.array([np.interp(lamp[4], _KELVIN, column) for column in zip(*_PLANCK, strict=True)])
             light += stamp(scene.shape, table, position, colour * power)
             if self.ghosts > 0:
-                add_ghosts(light, lens, position, colour, 0.12 * self.ghosts * power)
+                add_ghosts(light, lens, position, colour, 0.3 * self.ghosts * power)
         return Layers(transmission=None, light=light, mask=np.sqrt(np.minimum(light.max(axis=2), 1)))
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:

@@ -44,7 +44,7 @@ class Ghost:
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
-    """A lens; see `make_lens`. `turn` is the angle of the aperture in radians, `roundness` 0 (polygon) to 1 (circle)."""
+    """A lens; see `make_lens`. `turn`: angle of the aperture in radians; `roundness`: 0 polygon to 1 circle."""
 
     blades: int
     turn: float
@@ -143,7 +143,7 @@ def _needles(r: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def stamp(
     shape: tuple[int, int], table: np.ndarray, position: tuple[float, float], colour: np.ndarray
 ) -> np.ndarray:
-    """The table around one lamp at `position` (x, y) in pixels, (H, W, 3) float32; computed at half size and enlarged."""
+    """The table around a lamp at `position` (x, y) in pixels, (H, W, 3) float32; made at half size and enlarged."""
     height, width = shape
     shrink = 2 if min(shape) >= 64 else 1
     low = (max(1, height // shrink), max(1, width // shrink))
@@ -164,7 +164,7 @@ def stamp(
 
 
 def aperture_picture(lens: Lens, rim: float) -> np.ndarray:
-    """The aperture as a ghost shows it, (96, 96, 3) float32 in [0, 1]: colour fringes at the edge, a share `rim` there."""
+    """The aperture as a ghost shows it, (96, 96, 3) float32 in [0, 1]; fringed edge, `rim` of the light there."""
     axis = np.linspace(-1.12, 1.12, _TEMPLATE, dtype=np.float32)
     x, y = axis[None, :], axis[:, None]
     angles = lens.turn + 2 * np.pi * np.arange(lens.blades) / lens.blades
