@@ -41,6 +41,9 @@ EXTRAS = {
         "regex",
     ],
     "metrics": ["pycocotools>=2.0.8", "scikit-image>=0.22", "scipy"],
+    # monocular depth for degradations; building data sets on a cluster
+    "depth": ["transformers>=4.45"],
+    "ray": ["ray[data]>=2.30"],
     "docs": ["mkdocs>=1.6,<2"],
     "test": ["pytest>=8", "pytest-cov>=5", "coverage>=7.10", "pytest-xdist>=3.6", "hypothesis>=6.100"],
     "dev": ["ruff>=0.6", "pre-commit"],
@@ -72,6 +75,7 @@ setup(
     package_data={"unirestore": ["**/*.json", "**/*.safetensors", "**/*.html", "**/*.md"]},
     install_requires=CORE,
     extras_require=EXTRAS,
+    entry_points={"console_scripts": ["unirestore = unirestore.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

@@ -53,25 +53,19 @@ def kernel(sigma: tuple[float, float], probability: float = 1.0, sinc: float = 0
     }
 
 
-def noise(level: tuple[float, float], poisson: tuple[float, float]) -> Node:
-    """Gaussian noise (deviation in 1/255) or noise that grows with the signal, half each."""
-    low, high = (value / 255 for value in level)
-    grey = {"choice": [0.0, 1.0], "weights": [0.4, 0.6]}
+def noise(level: tuple[float, float], strength: float) -> Node:
+    """Gaussian noise of a deviation in 1/255, or Poisson noise up to `strength`, half each; 40 % grey.
+
+    Real-ESRGAN scales 8-bit Poisson noise by s: variance s^2 I / 256, so 256 / s^2 photons. It draws s evenly
+    from almost 0; here photons are drawn log-evenly for s from 0.5 (a deviation of 1/32 at white) or less.
+    """
+    grey = {"choice": [True, False], "weights": [0.4, 0.6]}
+    sigma = uniform(level[0] / 255, level[1] / 255)
+    photons = {"log_uniform": [256 / strength**2, 256 / min(0.5, strength / 2) ** 2]}
     return {
         "one_of": [
-            {
-                "effect": "SensorNoise",
-                "params": {"shot": 0.0, "read": uniform(low, high), "grain": 0.0, "colour": grey},
-            },
-            {
-                "effect": "SensorNoise",
-                "params": {
-                    "shot": uniform(poisson[0] * 0.02, poisson[1] * 0.02),
-                    "read": 0.0,
-                    "grain": 0.0,
-                    "colour": grey,
-                },
-            },
+            {"effect": "GaussianNoise", "params": {"sigma": sigma, "grey": grey}},
+            {"effect": "PoissonNoise", "params": {"photons": photons, "grey": grey}},
         ]
     }
 
@@ -83,7 +77,7 @@ RECIPES["web"] = {
     "down": RESIZE,
     "chain": [
         {"effect": "KernelBlur", "params": {"sigma": uniform(0.1, 1.2)}, "probability": 0.6},
-        {**noise((1, 10), (0.05, 0.5)), "probability": 0.5},
+        {**noise((1, 10), 0.5), "probability": 0.5},
         {"one_of": [jpeg(60, 95), jpeg(40, 60)], "weights": [0.8, 0.2]},
     ],
 }
@@ -96,7 +90,7 @@ RECIPES["second_order"] = {
                 for scale in (uniform(0.15, 1.0), 1.0, uniform(1.0, 1.5))
                 for rest in [
                     [
-                        noise((1, 30), (0.05, 3.0)),
+                        noise((1, 30), 3.0),
                         jpeg(30, 95),
                         kernel((0.2, 1.5), probability=0.8),
                         {
@@ -104,7 +98,7 @@ RECIPES["second_order"] = {
                             "down": RESIZE,
                             "up": RESIZE,
                             "chain": [
-                                noise((1, 25), (0.05, 2.5)),
+                                noise((1, 25), 2.5),
                                 {
                                     "one_of": [
                                         {"chain": [{**RINGING, "probability": 0.8}, jpeg(30, 95)]},

@@ -1,0 +1,306 @@
+"""`unirestore degrade` and `unirestore dataset`: repeatable, replayable, resumable."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from unirestore.cli import COMMANDS, main
+from unirestore.degradations import Haze
+from unirestore.degradations.dataset_builder import PairBuilder, run_on_ray
+from unirestore.degradations.replay import item_seed, pixel_hash, read_manifest, replay_photo
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Five small photos: folders, a grey one, a JPEG, two names that differ in the suffix only."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for name, shape in {
+        "a.png": (20, 31, 3),
+        "b.jpg": (24, 24, 3),
+        "sub/a.png": (18, 40, 3),
+        "sub/c.png": (25, 17),
+        "a.jpg": (21, 22, 3),
+    }.items():
+        pixels = cv2.resize(rng.integers(0, 256, (4, 5, 3), np.uint8), shape[1::-1])
+        Image.fromarray(pixels if len(shape) == 3 else pixels[..., 0]).save(folder / name)
+    return folder
+
+
+def tree(folder):
+    """Name -> SHA-256 of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def degrade(*arguments):
+    return main(["degrade", *map(str, arguments), "--quiet", "--workers", "1"])
+
+
+def test_degrade_writes_every_photo_and_a_line_for_each(photos, tmp_path, capsys):
+    assert degrade(photos, tmp_path / "out", "--recipe", "weather_camera", "--seed", 3) == 0
+    lines = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    assert [line["file"] for line in lines] == ["a.jpg", "a.png", "b.jpg", "sub/a.png", "sub/c.png"]
+    assert [line["out"] for line in lines] == ["a_jpg.png", "a_png.png", "b.png", "sub/a.png", "sub/c.png"]
+    written = {name for name in tree(tmp_path / "out") if name != "manifest.jsonl"}
+    assert written == {line["out"] for line in lines}, "nothing else is left behind"
+    for line in lines:
+        picture = np.asarray(Image.open(tmp_path / "out" / line["out"]).convert("RGB"))
+        assert pixel_hash(picture) == line["output"] != line["input"]
+        assert line["seed"] == item_seed(3, line["file"])
+    assert "5 pictures" in capsys.readouterr().out
+
+
+def test_replay_makes_the_same_bytes_again(photos, tmp_path, capsys):
+    manifest = tmp_path / "m.jsonl"
+    assert (
+        degrade(photos, tmp_path / "one", "--recipe", "everything", "--seed", 9, "--manifest", manifest) == 0
+    )
+    assert degrade(photos, tmp_path / "two", "--replay", manifest) == 0
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    assert "5 of 5 pictures made again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("picture_format", ["jpg", "webp"])
+def test_lossy_formats_replay_too_at_their_quality(photos, tmp_path, picture_format):
+    options = ("--format", picture_format, "--quality", 71, "--max-side", 16)
+    assert degrade(photos, tmp_path / "one", "--recipe", "haze", *options) == 0
+    assert degrade(photos, tmp_path / "two", "--replay", tmp_path / "one" / "manifest.jsonl") == 0
+    first = tree(tmp_path / "one")
+    first.pop("manifest.jsonl")
+    assert first == tree(tmp_path / "two") and all(name.endswith(picture_format) for name in first)
+
+
+def test_replay_tells_other_photos_and_other_results(photos, tmp_path, capsys):
+    degrade(photos, tmp_path / "one", "--recipe", "Haze:3")
+    manifest = tmp_path / "one" / "manifest.jsonl"
+    lines = read_manifest(manifest)
+    lines[0]["params"]["visibility"] = 33.0  # a manifest that somebody edited
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(photos / "b.jpg")
+    assert degrade(photos, tmp_path / "two", "--replay", manifest) == 1
+    told = capsys.readouterr()
+    assert "a.jpg: made other pixels" in told.err and "b.jpg: this is another photo" in told.err
+    assert "3 of 5" in told.out and len(tree(tmp_path / "two")) == 3
+
+
+def test_order_and_company_of_photos_do_not_matter(photos, tmp_path):
+    degrade(photos, tmp_path / "all", "--recipe", "mixed", "--seed", 1)
+    degrade(photos / "sub", tmp_path / "some", "--recipe", "mixed", "--seed", 1)
+    both = [read_manifest(tmp_path / name / "manifest.jsonl") for name in ("all", "some")]
+    assert both[1][0]["file"] == "a.png" and both[1][0]["seed"] == both[0][1]["seed"]
+
+
+@pytest.mark.slow
+def test_processes_and_the_command_itself_give_the_same_bytes(photos, tmp_path):
+    degrade(photos, tmp_path / "one", "--recipe", "second_order", "--seed", 2)
+    command = [sys.executable, "-m", "unirestore.cli", "degrade", str(photos), str(tmp_path / "two")]
+    command += ["--recipe", "second_order", "--seed", "2", "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    replay = ["degrade", str(photos), str(tmp_path / "three"), "--quiet", "--workers", "2"]
+    assert main([*replay, "--replay", str(tmp_path / "two" / "manifest.jsonl")]) == 0
+    builder = PairBuilder(source=str(photos), out=str(tmp_path / "four"), recipe="web", chunk=2)
+    assert len(builder.run(workers=2)) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["IN", "OUT"], "--recipe missing"),
+        (["--recipe", "web"], "IN, OUT missing"),
+        (["IN", "OUT", "--recipe", "soup"], "no recipe 'soup'"),
+        (["IN", "IN", "--recipe", "web"], "would be overwritten"),
+        (["nowhere", "OUT", "--recipe", "web"], "no folder nowhere"),
+        (["IN", "OUT", "--recipe", "web", "--depth", "nowhere"], "no folder nowhere"),
+        (["IN", "OUT", "--replay", "nothing.jsonl"], "no manifest at nothing.jsonl"),
+        (["IN", "OUT", "--replay", "nothing.jsonl", "--recipe", "web"], "has no say"),
+        (["EMPTY", "OUT", "--recipe", "web"], "no photos in"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(photos, tmp_path, capsys, arguments, words):
+    (tmp_path / "empty").mkdir()
+    places = {"IN": photos, "OUT": tmp_path / "out", "EMPTY": tmp_path / "empty"}
+    assert degrade(*(places.get(word, word) for word in arguments)) == 2
+    told = capsys.readouterr().err
+    assert words in told and "Traceback" not in told
+
+
+def test_manifests_cannot_lead_out_of_the_folder(photos, tmp_path, capsys):
+    degrade(photos, tmp_path / "one", "--recipe", "haze")
+    manifest = tmp_path / "one" / "manifest.jsonl"
+    for key in ("out", "file"):
+        line = read_manifest(manifest)[0] | {key: "../../escaped.png"}
+        bad = tmp_path / "bad.jsonl"
+        bad.write_text(json.dumps(line) + "\n")
+        assert degrade(photos, tmp_path / "two", "--replay", bad) == 2
+        assert "leads out of" in capsys.readouterr().err
+    assert not list(tmp_path.parent.rglob("escaped.png"))
+    bad.write_text('{"file": "a"}\n')
+    assert degrade(photos, tmp_path / "two", "--replay", bad) == 2
+    assert "line 1: lacks" in capsys.readouterr().err
+
+
+def test_depth_beside_the_photos_is_used_and_needed_again(photos, tmp_path, capsys):
+    depth = tmp_path / "depth"
+    depth.mkdir()
+    for name, metres in (("b", 5.0), ("a", 300.0)):
+        np.save(depth / f"{name}.npy", np.full((24, 24) if name == "b" else (20, 31), metres, np.float32))
+    degrade(photos, tmp_path / "one", "--recipe", "Haze:4", "--depth", depth)
+    manifest = tmp_path / "one" / "manifest.jsonl"
+    lines = {line["file"]: line for line in read_manifest(manifest)}
+    assert lines["b.jpg"]["depth"] == "b.npy" and lines["sub/c.png"]["depth"] is None
+    clean = np.asarray(Image.open(photos / "b.jpg"))
+    expected = replay_photo(clean, lines["b.jpg"], np.full((24, 24), 5.0, np.float32))
+    assert np.array_equal(expected, np.asarray(Image.open(tmp_path / "one" / "b.png")))
+    assert degrade(photos, tmp_path / "two", "--replay", manifest) == 2
+    assert "pass --depth" in capsys.readouterr().err
+    assert degrade(photos, tmp_path / "two", "--replay", manifest, "--depth", depth) == 0
+
+
+def test_list_and_version(capsys):
+    assert main(["degrade", "--list"]) == 0
+    told = capsys.readouterr().out
+    assert "second_order" in told and "Haze" in told
+    for arguments, words in (
+        (["--version"], "unirestore"),
+        (["--help"], "dataset"),
+        (["dataset", "-h"], "--ray"),
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
+        assert words in capsys.readouterr().out
+    assert {"degrade", "dataset"} <= set(COMMANDS)
+
+
+def builder(photos, out, **more):
+    arguments = {"recipe": "mixed", "seed": 4, "chunk": 2, "copies": 2, **more}
+    return PairBuilder(source=str(photos), out=str(out), **arguments)
+
+
+def test_folders_hold_pairs_and_a_data_card(photos, tmp_path):
+    out = tmp_path / "pairs"
+    lines = builder(photos, out).run()
+    assert len(lines) == 10 and len({line["out"] for line in lines}) == 10
+    for line in lines:
+        clean = np.asarray(Image.open(out / line["clean"]).convert("RGB"))
+        degraded = np.asarray(Image.open(out / line["out"]).convert("RGB"))
+        assert pixel_hash(clean) == line["input"] and pixel_hash(degraded) == line["output"]
+    card = (out / "README.md").read_text()
+    assert (
+        "10 pairs from 5 photos" in card and "`mixed`, seed 4" in card and "| JpegCompression | 10 |" in card
+    )
+    assert "No pixel is displaced" in card
+
+
+def test_shards_are_webdataset_tars_and_depend_on_the_photos_alone(photos, tmp_path):
+    lines = builder(photos, tmp_path / "one", layout="shards", chunk=4).run()
+    builder(photos, tmp_path / "two", layout="shards", chunk=4).run()
+    first, second = (tree(tmp_path / name / "shards") for name in ("one", "two"))
+    assert first == second and sorted(first) == [f"pairs-{n:06d}.tar" for n in range(3)]
+    seen = 0
+    for shard in sorted((tmp_path / "one" / "shards").iterdir()):
+        with tarfile.open(shard) as tar:
+            members = {member.name: tar.extractfile(member).read() for member in tar}
+        keys = list(dict.fromkeys(name.split(".")[0] for name in members))
+        assert [f"{key}.{end}" for key in keys for end in ("clean.png", "degraded.png", "json")] == list(
+            members
+        )
+        for key in keys:
+            line = json.loads(members[f"{key}.json"])
+            picture = np.asarray(Image.open(io.BytesIO(members[f"{key}.degraded.png"])))
+            clean = np.asarray(Image.open(io.BytesIO(members[f"{key}.clean.png"])))
+            assert pixel_hash(picture) == line["output"] and line == lines[seen]
+            assert np.array_equal(replay_photo(clean, line), picture)
+            seen += 1
+    assert seen == 10
+    assert main(["degrade", str(photos), str(tmp_path / "three"), "--quiet", "--workers", "1", "--replay",
+                 str(tmp_path / "one" / "manifest.jsonl")]) == 0  # fmt: skip
+    assert len(tree(tmp_path / "three")) == 10
+
+
+@pytest.mark.parametrize("layout", ["folders", "shards"])
+def test_a_stopped_run_continues_and_ends_the_same(photos, tmp_path, layout, monkeypatch):
+    whole, cut = (builder(photos, tmp_path / name, layout=layout) for name in ("whole", "cut"))
+    expected = whole.run()
+    cut.make_chunk(3)
+    cut.make_chunk(0)
+    with pytest.raises(ValueError, match=r"3 of 5 chunks are missing, the first is \[1\]"):
+        cut.finish()
+    made = []
+    original = PairBuilder._pair
+
+    def counting(self, recipe, name, copy):
+        made.append((name, copy))
+        return original(self, recipe, name, copy)
+
+    monkeypatch.setattr(PairBuilder, "_pair", counting)
+    assert cut.run() == expected and len(made) == 6
+    assert cut.run() == expected and len(made) == 6, "a finished set is not made again"
+    one, two = (
+        {k: v for k, v in tree(tmp_path / name).items() if not k.startswith(".parts")}
+        for name in ("whole", "cut")
+    )
+    assert one == two
+    victim = next(iter(sorted((tmp_path / "cut").rglob("*.tar" if layout == "shards" else "*.png"))))
+    victim.unlink()
+    assert cut.run() == expected and victim.is_file(), "what was removed is made again"
+    count = len(made)
+    builder(photos, tmp_path / "cut", layout=layout, seed=5).run()
+    assert len(made) == count + 10, "other arguments are another set"
+
+
+def test_a_broken_photo_is_named(photos, tmp_path):
+    (photos / "sub" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"sub/a\.png: cannot be read"):
+        builder(photos, tmp_path / "out").run()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layout": "zip"}, "layout must be one of"),
+        ({"picture_format": "gif"}, "picture_format"),
+        ({"copies": 0}, "copies must be an integer >= 1, got 0"),
+        ({"chunk": 0}, "chunk must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"max_side": 0}, "max_side"),
+        ({"recipe": {"effect": "Hail"}}, "unknown effect"),
+        ({"source": "nowhere"}, "no folder nowhere"),
+    ],
+)
+def test_bad_arguments_are_refused(photos, tmp_path, change, words):
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        PairBuilder(**{"source": str(photos), "out": str(tmp_path / "out"), "recipe": Haze(), **change})
+
+
+def test_ray_makes_the_same_set(photos, tmp_path):
+    ray = pytest.importorskip("ray", reason="Ray is not installed (extra `ray`)")
+    expected = builder(photos, tmp_path / "one", layout="shards").run()
+    ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", ignore_reinit_error=True)
+    try:
+        assert run_on_ray(builder(photos, tmp_path / "two", layout="shards")) == expected
+    finally:
+        ray.shutdown()
+    assert tree(tmp_path / "one" / "shards") == tree(tmp_path / "two" / "shards")
+
+
+def test_without_ray_it_says_how_to_get_it(photos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'unirestore\[ray\]'"):
+        run_on_ray(builder(photos, tmp_path / "out"))

@@ -1,0 +1,105 @@
+"""Spoil a folder of photos by a recipe, or make the same pictures again from a manifest.
+
+    unirestore degrade photos foggy --recipe Haze:4 --seed 7 --manifest foggy.jsonl
+    unirestore degrade photos again --replay foggy.jsonl
+    unirestore degrade photos web   --recipe second_order
+    unirestore degrade --list
+
+The pictures keep their names (the suffix becomes that of --format); what each one went through is a line of the
+manifest. A run that was stopped continues where it was. --replay checks every picture against the manifest and
+exits with 1 if one differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from .sharing import add_source_arguments, builder_of, show_recipes, shown
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `unirestore degrade`."""
+    add_source_arguments(parser)
+    parser.add_argument("--manifest", help="file of the manifest (default: OUT/manifest.jsonl)")
+    parser.add_argument("--replay", metavar="MANIFEST", help="make the pictures of this manifest again")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; returns the exit status."""
+    if args.list:
+        return show_recipes()
+    if args.replay is not None:
+        return replay(args)
+    builder = builder_of(args, layout="degraded", manifest=args.manifest)
+    with shown(builder.chunks, args.quiet) as step:
+        lines = builder.run(args.workers, step)
+    builder.clear()
+    print(f"{len(lines)} pictures in {builder.out}, what was done to them in {builder.manifest_path}")
+    return 0
+
+
+def replay(args: argparse.Namespace) -> int:
+    """Make the pictures of a manifest again; 1 if one comes out differently."""
+    from unirestore.degradations.dataset_builder import worker_pool
+    from unirestore.degradations.replay import read_manifest
+
+    if args.recipe is not None:
+        raise ValueError(f"--recipe {args.recipe} has no say in --replay: the manifest holds every parameter")
+    if args.source is None or args.out is None:
+        raise ValueError("IN or OUT missing; --help shows the usage")
+    lines, complaints = read_manifest(args.replay), []
+    source, out = Path(args.source), Path(args.out)
+    if not source.is_dir():
+        raise FileNotFoundError(f"no folder {source}")
+    if source.resolve() == out.resolve():
+        raise ValueError(f"OUT is the source folder {source}; the photos would be overwritten")
+    jobs = [_job(line, source, out, args) for line in lines]
+    workers = max(1, min(args.workers, len(jobs)))
+    with shown(len(jobs), args.quiet) as step, worker_pool(workers) if workers > 1 else nullcontext() as pool:
+        for complaint in pool.imap(replay_one, jobs) if pool is not None else map(replay_one, jobs):
+            step("replay")
+            if complaint:
+                complaints.append(complaint)
+    print("".join(f"{complaint}\n" for complaint in complaints), end="", file=sys.stderr)
+    print(
+        f"{len(lines) - len(complaints)} of {len(lines)} pictures made again, equal to the manifest, in {out}"
+    )
+    return 1 if complaints else 0
+
+
+def replay_one(job: tuple[dict[str, Any], Path, Path | None, Path]) -> str:
+    """Make one picture again; returns what is wrong with it, or nothing."""
+    import cv2
+
+    from unirestore.degradations.replay import load_photo, replay_photo, write_picture
+
+    cv2.setNumThreads(1)
+    line, photo, depth, target = job
+    image, metres = load_photo(photo, depth, line.get("max_side"))
+    try:
+        write_picture(target, replay_photo(image, line, metres), line.get("quality") or 95)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _job(
+    line: dict[str, Any], source: Path, out: Path, args: argparse.Namespace
+) -> tuple[dict[str, Any], Path, Path | None, Path]:
+    """What `replay_one` takes. Raises ValueError for names that lead out of the folders."""
+    target = Path(os.path.normpath(out / line["out"].rpartition("#")[2]))
+    photo = Path(os.path.normpath(source / line["file"]))
+    for path, folder, name in ((target, out, line["out"]), (photo, source, line["file"])):
+        if Path(os.path.normpath(folder)) not in path.parents:
+            raise ValueError(f"{args.replay}: {name!r} leads out of {folder}")
+    depth = line.get("depth")
+    if depth is None:
+        return line, photo, None, target
+    if args.depth is None:
+        raise ValueError(f"{line['file']} was made with the depth {depth}: pass --depth FOLDER")
+    return line, photo, Path(args.depth) / depth, target

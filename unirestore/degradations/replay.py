@@ -1,0 +1,162 @@
+"""One photo degraded by a recipe, one line written about it, and the same photo made again from the line.
+
+A line of a manifest (JSON lines) is everything but the input pixels:
+
+    {"file": "a/b.jpg", "out": "a/b.png", "copy": 0, "type": "Haze", "params": {...}, "seed": 123,
+     "depth": null, "max_side": null, "input": "sha256", "output": "sha256", "moves_pixels": false}
+
+`input` and `output` are the SHA-256 of size and pixels (RGB, 8 bit), not of the file, because two releases of
+an image library may write the same pixels as different bytes. A PNG written by the same release of Pillow is the
+same file too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from unirestore.data.images import read_depth, read_image
+
+from .base import from_manifest, require
+from .depth import FAR
+
+FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp"}
+LINE_KEYS = ("file", "out", "type", "params", "seed", "input", "output")
+
+
+def item_seed(seed: int, name: str, copy: int = 0) -> int:
+    """Seed in [0, 2^63) of copy `copy` of the photo called `name`; depends on nothing else, not on the order."""
+    digest = hashlib.sha256(f"{int(seed)}/{int(copy)}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def pixel_hash(image: np.ndarray) -> str:
+    """SHA-256 of an (H, W, 3) uint8 picture: its size and its pixels."""
+    size = f"{image.shape[0]}x{image.shape[1]}:".encode()
+    return hashlib.sha256(size + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def load_photo(
+    path: str | Path, depth: str | Path | None = None, max_side: int | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A photo (H, W, 3) uint8 and its depth (H, W) float32 metres or None, at most `max_side` pixels a side."""
+    image = read_image(path)
+    metres = None if depth is None else read_depth(depth)
+    if max_side is not None and max(image.shape[:2]) > max_side:
+        ratio = max_side / max(image.shape[:2])
+        size = tuple(max(1, round(side * ratio)) for side in image.shape[1::-1])
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    if metres is not None:
+        metres = np.minimum(metres, np.float32(FAR))
+        if metres.shape != image.shape[:2]:
+            metres = cv2.resize(metres, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return image, metres
+
+
+def degrade_photo(
+    image: np.ndarray, recipe: Any, *, name: str, seed: int, copy: int = 0, depth: np.ndarray | None = None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """A degraded photo and the part of its line that says how.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        recipe: what has `draw(seed)`, see `recipes.load_recipe`.
+        name: name of the photo, on which the draw depends.
+        seed: seed of the whole set.
+        copy: number of the copy of this photo.
+        depth: (H, W) metres or None.
+    """
+    own = item_seed(seed, name, copy)
+    effect = recipe.draw(own)
+    degraded = effect(image, seed=own, depth=depth)
+    line = effect.to_manifest(own)
+    line.update(input=pixel_hash(image), output=pixel_hash(degraded), moves_pixels=bool(effect.moves_pixels))
+    return degraded, line
+
+
+def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray | None = None) -> np.ndarray:
+    """The degraded photo of `line`, (H, W, 3) uint8.
+
+    Raises:
+        ValueError when `image` is not the photo of the line, or what comes out is not what the line says.
+    """
+    found = pixel_hash(image)
+    require(
+        found == line["input"],
+        f"{line['file']}: this is another photo than the manifest's (pixels {found[:12]}, expected "
+        f"{str(line['input'])[:12]}); replay needs the original",
+    )
+    effect, seed = from_manifest(dict(line))
+    degraded = effect(image, seed=seed, depth=depth)
+    found = pixel_hash(degraded)
+    require(
+        found == line["output"],
+        f"{line['file']}: made other pixels ({found[:12]}) than the manifest's ({str(line['output'])[:12]}); "
+        "compare the versions of numpy, OpenCV and unirestore with those that wrote it",
+    )
+    return degraded
+
+
+def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
+    """Write (H, W, 3) uint8 RGB as the suffix of `path` says, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("wb") as file:
+        save_picture(file, image, path.suffix.lstrip("."), quality)
+    partial.replace(path)
+
+
+def save_picture(file: Any, image: np.ndarray, kind: str, quality: int = 95) -> None:
+    """Write (H, W, 3) uint8 RGB to an open binary file as "png", "jpg" or "webp" (lossy ones at `quality`)."""
+    require(kind in FORMATS, f"picture format must be one of {sorted(FORMATS)}, got {kind!r}")
+    if kind == "png":
+        Image.fromarray(image).save(file, "PNG", compress_level=3)
+    elif kind == "jpg":
+        Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=0)
+    else:
+        Image.fromarray(image).save(file, "WEBP", quality=quality)
+
+
+def dump_line(line: Mapping[str, Any]) -> str:
+    """One line of a manifest with its newline; equal lines give equal text."""
+    return json.dumps(line, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_manifest(path: str | Path, *, partial: bool = False) -> list[dict[str, Any]]:
+    """The lines of a manifest.
+
+    Args:
+        path: JSON lines.
+        partial: True drops a last line that was cut off (the writer was stopped).
+
+    Raises:
+        FileNotFoundError, or ValueError that names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no manifest at {path}")
+    text = path.read_text(encoding="utf-8")
+    if partial:
+        text = text[: text.rfind("\n") + 1]
+    return list(_parsed(text.splitlines(), path))
+
+
+def _parsed(rows: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        try:
+            line = json.loads(row)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+        lacking = [key for key in LINE_KEYS if not isinstance(line, dict) or key not in line]
+        require(not lacking, f"{path}, line {number}: lacks {lacking}")
+        yield line
