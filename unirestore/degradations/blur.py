@@ -142,15 +142,17 @@ def aperture_kernel(radius: float, blades: int, angle: float) -> np.ndarray:
 
     Drawn eight times larger and averaged, so that the radius may be fractional.
     """
-    fine, reach = 8, int(np.ceil(radius + 0.5))
+    fine, reach = 8, radius
+    if blades >= 3:  # same area as the disc: distance of a side, and of a corner, from the centre
+        half = np.pi / blades
+        inner = radius * np.sqrt(np.pi / (blades * np.tan(half)))
+        reach = inner / np.cos(half)
+    reach = int(np.ceil(reach + 0.5))
     side = 2 * reach + 1
     axis = (np.arange(side * fine, dtype=np.float32) + np.float32(0.5)) / fine - np.float32(side / 2)
     x, y = axis[None, :], axis[:, None]
     distance = np.hypot(x, y)
     if blades >= 3:
-        half = np.pi / blades
-        # Same area as the disc; the distance to a side of the polygon takes the place of the radius.
-        inner = radius * np.sqrt(np.pi / (blades * np.tan(half)))
         around = np.mod(np.arctan2(y, x) - angle, 2 * half) - half
         inside = distance * np.cos(around) <= inner
     else:
@@ -327,14 +329,12 @@ class TemporalBlur(Degradation):
         bend = self.bend * float(rng.uniform(-1, 1))
         centre = np.array([width / 2 - 0.5, height / 2 - 0.5]) + rng.uniform(-0.1, 0.1, 2) * (width, height)
         radius = 0.6 * float(np.hypot(height, width))
-        travel = self.shift * side + radius * (self.zoom + np.deg2rad(abs(self.spin)))
-        frames = self.frames or int(np.clip(2 * np.ceil(travel / 3) + 1, 3, 33))
+        travel = self.shift * side + 0.7 * radius * (self.zoom + np.deg2rad(abs(self.spin)))
+        frames = self.frames or int(np.clip(np.ceil(travel / 2), 3, 25))
         light = with_highlights(to_linear(image), self.highlights)
         nearness = self._nearness(scene) if self.parallax > 0 and self.shift > 0 else None
-        if nearness is not None:
-            grid_x, grid_y = np.meshgrid(
-                np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-            )
+        columns = np.arange(width, dtype=np.float32)[None, :]
+        rows = np.arange(height, dtype=np.float32)[:, None]
         along = np.array([np.cos(angle), np.sin(angle)])
         total = np.zeros_like(light)
         for time in np.linspace(-0.5, 0.5, frames):
@@ -352,10 +352,10 @@ class TemporalBlur(Degradation):
                 )
             else:
                 linear = linear.astype(np.float32)
-                at_x = linear[0, 0] * grid_x + linear[0, 1] * grid_y + np.float32(offset[0])
-                at_y = linear[1, 0] * grid_x + linear[1, 1] * grid_y + np.float32(offset[1])
-                at_x -= nearness * np.float32(move[0])
-                at_y -= nearness * np.float32(move[1])
+                at_x = nearness * np.float32(-move[0])
+                at_x += linear[0, 0] * columns + (linear[0, 1] * rows + np.float32(offset[0]))
+                at_y = nearness * np.float32(-move[1])
+                at_y += linear[1, 0] * columns + (linear[1, 1] * rows + np.float32(offset[1]))
                 frame = cv2.remap(light, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
             total += frame.reshape(light.shape)
         return to_srgb(total * np.float32(1 / frames))

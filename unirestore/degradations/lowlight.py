@@ -103,7 +103,7 @@ class LowLight(Degradation):
         if self.unevenness > 0:
             field = smooth_noise((height, width), rng, cells=1, octaves=2)
             expected *= triple(np.exp(np.float32(self.unevenness) * field))
-        noise = poisson_like(expected, rng, max(self.read, 1e-3))
+        noise = poisson_like(expected, rng, self.read)
         noise -= expected
         if self.grain > 0:
             taps = cv2.getGaussianKernel(5, self.grain, cv2.CV_32F)

@@ -15,6 +15,7 @@ import numpy as np
 from .base import Degradation, Scene, require
 from .light import triple
 
+FEW = 3.0  # counts below which a Gaussian is no stand-in for a Poisson number
 FINE = 224  # pixels a side at which segments are told apart
 KINDS = ("gaussian", "poisson", "grain", "impulse")
 
@@ -23,23 +24,25 @@ def poisson_like(mean: np.ndarray, rng: np.random.Generator, read: float = 0.0) 
     """Counts whose mean, variance and skewness are those of Poisson(mean) plus N(0, read^2), any float32 shape.
 
     One normal number z per pixel: mean + s z + (z^2 - 1) / 6 with s^2 = mean + read^2 (the first terms of the
-    Cornish-Fisher expansion; Abramowitz and Stegun 26.2.49). Six times faster than exact draws. Below about two
-    counts it fades to a plain Gaussian; negative results are cut off where there is no read noise.
+    Cornish-Fisher expansion; Abramowitz and Stegun 26.2.49), several times faster than exact draws. Without
+    read noise, means below `FEW` counts are drawn exactly and nothing is negative.
     """
     z = rng.standard_normal(mean.shape, dtype=np.float32)
     deviation = np.sqrt(mean + np.float32(read * read))
-    if read == 0:
-        skew = np.minimum(mean, 1) * np.float32(1 / 6)
-    else:  # the third moment stays `mean`, the variance grows
-        skew = mean / np.maximum(deviation * deviation, np.float32(1e-6))
-        skew *= np.minimum(mean, 1) * np.float32(1 / 6)
+    # The third moment stays `mean` while read noise widens the whole; no photons, no skewness.
+    skew = mean / np.maximum(deviation * deviation, np.float32(1e-6))
+    skew *= np.minimum(mean, 1) * np.float32(1 / 6)
     counts = z * z
     counts -= 1
     counts *= skew
     deviation *= z
     counts += deviation
     counts += mean
-    return np.maximum(counts, 0, out=counts) if read == 0 else counts
+    if read > 0:
+        return counts
+    few = mean < FEW
+    counts[few] = rng.poisson(mean[few])
+    return np.maximum(counts, 0, out=counts)
 
 
 def coarse_normal(shape: tuple[int, int], channels: int, size: float, rng: np.random.Generator) -> np.ndarray:
@@ -233,8 +236,9 @@ class SegmentNoise(Degradation):
     """Noise that differs from part to part of the photo, as after region-wise camera processing and editing.
 
     Formula: B = I + sigma_k n_k(x) where x lies in segment k; each segment draws its kind of noise (Gaussian,
-    Poisson, grain, impulse) and its deviation sigma_k = sigma exp(spread N(0, 1)), in [sigma / 4, 2.5 sigma];
-    borders are feathered over two pixels.
+    Poisson, grain, impulse) and its deviation sigma_k = sigma exp(spread N(0, 1)), in [sigma / 4, 2.5 sigma].
+    n_k is N(0, 1) for Gaussian, sqrt(2 Y) N(0, 1) for Poisson (the same at mid grey), coarse N(0, 1) for grain;
+    impulses turn a share 4 sigma_k^2 of the pixels, at most 0.3, black or white. Borders are feathered over a pixel.
     Source: the idea is RealRestorer's segment-aware noise, which takes segments from SAM 2; here they come
     from the label map where there is one, else from k-means over colour and position (`segments`).
 
@@ -288,24 +292,28 @@ class SegmentNoise(Degradation):
         number = int(ids.max()) + 1
         factor = np.exp(np.clip(self.spread * rng.standard_normal(number), np.log(0.25), np.log(2.5)))
         kind = rng.integers(len(self.kinds), size=number)
-        white = rng.standard_normal(image.shape, dtype=np.float32)  # one draw serves Gaussian and Poisson
-        out = np.zeros_like(white)
+        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY).reshape(height, width)
+        white = np.zeros((height, width), np.float32)  # deviation of the noise that differs between channels
+        common = np.zeros((height, width), np.float32)  # added to all three
         for index, name in enumerate(self.kinds):
             chosen = kind == index
             if not chosen.any():
                 continue
-            level = (factor * chosen * self.sigma).astype(np.float32)[ids]
-            level = triple(cv2.blur(level, (3, 3)).reshape(height, width))
+            level = (factor * chosen * self.sigma).astype(np.float32).take(ids)
+            level = cv2.blur(level, (3, 3)).reshape(height, width)
             if name == "gaussian":
-                out += level * white
-            elif name == "poisson":  # the same deviation as Gaussian noise at mid grey
-                out += level * white * np.sqrt(np.maximum(image, 0) * 2)
+                white += level
+            elif name == "poisson":
+                white += level * np.sqrt(2 * np.maximum(grey, 0))
             elif name == "grain":
-                out += level * triple(coarse_normal((height, width), 1, 0.9, rng)[..., 0])
-            else:  # black and white pixels; a share p of them has deviation about sqrt(p / 3)
+                common += level * coarse_normal((height, width), 1, 0.9, rng)[..., 0]
+            else:
                 hit = rng.random((height, width), dtype=np.float32)
-                share = 2 * level[..., 0] ** 2
-                target = (hit < share * np.float32(0.5)).astype(np.float32)
-                out += triple((hit < share).astype(np.float32)) * (triple(target) - image)
+                share = np.minimum(4 * level * level, np.float32(0.3))
+                pepper_or_salt = np.where(hit < 0.5 * share, np.float32(1), np.float32(-1))
+                common += np.where(hit < share, pepper_or_salt, 0)
+        out = rng.standard_normal(image.shape, dtype=np.float32)
+        out *= triple(white)
+        out += triple(common)
         out += image
-        return out
+        return np.clip(out, 0, 1, out=out)
