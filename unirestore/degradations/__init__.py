@@ -10,6 +10,7 @@ from .compression import Compression
 from .corruptions import CORRUPTIONS, CorruptionMixture, corruption
 from .haze import Haze
 from .kernel_blur import KernelBlur
+from .layers import HAZE_PRESETS, Flare, Layered, Reflection, Shadow, SoftHaze
 from .lowlight import LowLight
 from .mixture import MIXTURES, WeatherMixture
 from .moire import Moire
@@ -18,6 +19,7 @@ from .rain import Rain
 from .recipes import RECIPES, FixedRecipe, Recipe, load_recipe
 
 __all__ = [
+    "HAZE_PRESETS",
     "CORRUPTIONS",
     "CorruptionMixture",
     "corruption",
@@ -48,6 +50,11 @@ __all__ = [
     "SensorNoise",
     "TemporalBlur",
     "WeatherMixture",
+    "Flare",
+    "Layered",
+    "Reflection",
+    "Shadow",
+    "SoftHaze",
     "build",
     "depth",
     "from_manifest",

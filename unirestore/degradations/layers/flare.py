@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Scene, require
 from ..depth import FOCAL
-from .layered import Layers, SoftEffect
+from .layered import Layers, SoftEffect, opacity
 from .lens import add_ghosts, make_lens, spread_table, stamp
 
 HALO_KINDS: dict[str, dict[str, float]] = {  # parts of the four kinds of flare in HALO (our weights)
@@ -116,7 +116,7 @@ class Flare(SoftEffect):
             light += stamp(scene.shape, table, position, colour * power)
             if self.ghosts > 0:
                 add_ghosts(light, lens, position, colour, 0.3 * self.ghosts * power)
-        return Layers(transmission=None, light=light, mask=np.sqrt(np.minimum(light.max(axis=2), 1)))
+        return Layers(transmission=None, light=light, mask=opacity(light))
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         return self.render(image, rng, scene).over(image)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ..base import Degradation, Scene, to_float_rgb
@@ -62,6 +63,13 @@ class Layers:
             light=None if added is None else added * share,
             mask=self.mask * share,
         )
+
+
+def opacity(light: np.ndarray) -> np.ndarray:
+    """(H, W) float32 in [0, 1]: a mask of added light, the root of its brightest channel (near its sRGB level)."""
+    red, green, blue = cv2.split(light)
+    brightest = np.minimum(np.maximum(np.maximum(red, green), blue), np.float32(1))
+    return cv2.sqrt(brightest).reshape(brightest.shape)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,9 +101,9 @@ def spread_table(
     soft = 0.9 / (1 + (r / 0.035) ** 2) + 0.16 / (1 + (r / 0.30) ** 2)  # CIE: about 1 / angle^2
     for channel, wave in enumerate(WAVELENGTHS):
         rows = np.sqrt(r[:, 0] / np.float32(wave) / np.float32(REACH)) * (RADII - 1)
-        rows = np.repeat(np.minimum(rows, RADII - 1)[:, None], 1, axis=1)
-        low = np.floor(rows[:, 0]).astype(np.int64)
-        part = (rows[:, 0] - low)[:, None].astype(np.float32)
+        rows = np.minimum(rows, RADII - 1)
+        low = np.floor(rows).astype(np.int64)
+        part = (rows - low)[:, None].astype(np.float32)
         stretched = plane[low] * (1 - part) + plane[np.minimum(low + 1, RADII - 1)] * part
         stretched += soft * np.float32(glare * (0.9, 1.0, 1.12)[channel])
         if needles is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..base import Scene, require
 from ..depth import FOCAL
 from ..light import blurred, to_linear
-from .layered import Layers, SoftEffect
+from .layered import Layers, SoftEffect, opacity
 from .room import draw_room
 
 REFLECTIONS = ("focused", "defocused", "ghosting")
@@ -105,7 +105,7 @@ class Reflection(SoftEffect):
         gain = share * np.float32(self.strength / pane_reflectance(np.float32(1)))
         light = cv2.merge([mirrored[..., c] * (gain * np.float32(self.tint[c])) for c in range(3)])
         left = 1 - share
-        mask = np.sqrt(np.minimum(light.max(axis=2), 1))
+        mask = opacity(light)
         return Layers(transmission=cv2.merge([left, left, left]), light=light, mask=mask)
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:

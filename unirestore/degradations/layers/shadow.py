@@ -18,14 +18,14 @@ import numpy as np
 
 from ..base import Scene, require
 from ..depth import CAMERA_HEIGHT, FOCAL
-from ..light import exp
+from ..light import blurred, exp
 from ..noise_fields import smooth_noise
 from .layered import Layers, SoftEffect
 from .silhouettes import OPENINGS, SIDE, SILHOUETTES, STANDING, silhouette
 
 SURFACES = ("plane", "scene")
 _SIGMAS = (0.6, 1.5, 4.0, 10.0, 25.0)  # of the stack, in pixels of the silhouette
-LEAST, TRIES = 0.03, 4  # of the photo that a caster should shade, and draws until it does
+LEAST, TRIES = 0.05, 4  # of the photo that a caster should shade, and draws until it does
 _MARGIN = 64  # pixels around the silhouette, so that blur can spread
 
 
@@ -154,15 +154,8 @@ def caster(
 ) -> np.ndarray:
     """(H, W) float32 in [0, 1]: share of the lamp that one random caster hides."""
     azimuth, elevation = float(rng.uniform(-np.pi, np.pi)), np.radians(shadow.elevation)
-    across = np.array([1.0, 0.0, 0.0])  # lies in the surface
-    along = np.cross(normal, across)
-    flat = np.cos(azimuth) * across + np.sin(azimuth) * along
-    light = np.cos(elevation) * flat + np.sin(elevation) * normal
-    side = np.cross(normal, flat)
     stands = shadow.kind in STANDING
-    up = normal if stands else np.cross(light, side) * -1.0  # what hangs faces the lamp
-    up = up / np.linalg.norm(up)
-    facing = np.cross(side, up)
+    flat, light, side, up, facing = frame(normal, azimuth, elevation, stands)
     scale = shadow.size
     at = rng.uniform((0.3, 0.3), (0.7, 0.7))
     if shadow.surface == "scene":  # the ground in front, in metres: things as tall as people
@@ -171,8 +164,14 @@ def caster(
     target = points[int(at[1] * points.shape[0]), int(at[0] * points.shape[1])].astype(np.float64)
     if shadow.surface == "scene":
         target[1] = -CAMERA_HEIGHT
-    if stands:  # so that the middle of the shadow, not the foot, lies at the target
-        centre = target + 0.5 * scale / np.tan(elevation) * flat
+    if stands:  # nobody sees it in the photo, so it stands beside it and its shadow falls in
+        away = beside(target, flat, shape, scale)
+        if away is None:  # towards the horizon there is no beside: the lamp is behind the camera then
+            flat, light, side, up, facing = frame(normal, azimuth + np.pi, elevation, stands)
+            away = beside(target, flat, shape, scale)
+        away = scale / np.tan(elevation) if away is None else away
+        scale = max(scale, 1.35 * away * float(np.tan(elevation)))
+        centre = target + away * flat
     else:
         centre = target + float(rng.uniform(0.3, 1.5)) * scale * light
     reach = ((centre - points) @ facing.astype(np.float32)) / np.float32(facing @ light)
@@ -186,30 +185,51 @@ def caster(
     ]
     maps = [np.clip(plane, -1e4, 1e4) for plane in maps]
     width = np.radians(shadow.light_size) * np.maximum(reach, 0) / scale * SIDE  # of the penumbra, in pixels
-    sigma = cv2.resize(width.astype(np.float32) * np.float32(0.35), size, interpolation=cv2.INTER_LINEAR)
-    sigma = sigma.reshape(shape)
+    level = np.interp(0.35 * width, _SIGMAS, range(len(_SIGMAS))).astype(np.float32)
+    level = cv2.resize(level, size, interpolation=cv2.INTER_LINEAR).reshape(shape)
     wall = shadow.kind in OPENINGS  # around an opening the wall goes on
     border = 255 if wall else 0
     outline = silhouette(shadow.kind, rng)
     outline = cv2.copyMakeBorder(outline, *[_MARGIN] * 4, cv2.BORDER_CONSTANT, value=border)
-    return read_blurred(outline, maps[0], maps[1], sigma, border)
+    return read_blurred(outline, maps[0], maps[1], level, border)
+
+
+def frame(normal: np.ndarray, azimuth: float, elevation: float, stands: bool) -> tuple[np.ndarray, ...]:
+    """Unit vectors: to the lamp along the surface, to the lamp, a caster's width and height, and
+    the normal of its plane. What stands is upright on the surface, what hangs faces the lamp.
+    """
+    across = np.array([1.0, 0.0, 0.0])  # lies in the surface, however it is tilted
+    flat = np.cos(azimuth) * across + np.sin(azimuth) * np.cross(normal, across)
+    light = np.cos(elevation) * flat + np.sin(elevation) * normal
+    side = np.cross(normal, flat)
+    up = normal.astype(np.float64) if stands else -np.cross(light, side)
+    return flat, light, side, up, np.cross(side, up)
+
+
+def beside(target: np.ndarray, flat: np.ndarray, shape: tuple[int, int], scale: float) -> float | None:
+    """How far from `target` along `flat` the surface leaves the photo; None when it does not within 4 `scale`."""
+    wide = 0.5 * shape[1] / shape[0] / FOCAL
+    for away in np.linspace(0.1, 4, 40) * scale:
+        x, y, z = target + away * flat
+        if z <= 0.05 or abs(x) > wide * z or abs(y) > 0.5 / FOCAL * z:
+            return float(away)
+    return None
 
 
 def read_blurred(
-    outline: np.ndarray, columns: np.ndarray, rows: np.ndarray, sigma: np.ndarray, border: int
+    outline: np.ndarray, columns: np.ndarray, rows: np.ndarray, level: np.ndarray, border: int
 ) -> np.ndarray:
-    """`outline` (uint8) at (columns, rows), blurred by `sigma` of each place; (H, W) float32 in [0, 1].
+    """`outline` (uint8) at (columns, rows), blurred by `_SIGMAS[level]` of each place; (H, W) float32 in [0, 1].
 
     Read from a stack of Gaussian copies, straight between neighbours; beyond the picture it is `border`.
     """
     map_a, map_b = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
-    level = np.interp(sigma, _SIGMAS, range(len(_SIGMAS))).astype(np.float32)
-    out = np.zeros(sigma.shape, np.float32)
+    out = np.zeros(level.shape, np.float32)
     low, high = int(np.floor(level.min())), int(np.ceil(level.max()))
     for index in range(low, high + 1):
-        copy = cv2.GaussianBlur(outline, (0, 0), _SIGMAS[index], borderType=cv2.BORDER_REPLICATE)
+        copy = blurred(outline, _SIGMAS[index])
         seen = cv2.remap(
             copy, map_a, map_b, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
-        ).reshape(sigma.shape)
+        ).reshape(level.shape)
         out += seen * np.clip(1 - np.abs(level - np.float32(index)), 0, 1)
     return out * np.float32(1 / 255)
