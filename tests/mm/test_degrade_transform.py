@@ -1,3 +1,6 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
 import cv2
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ pytest.importorskip("mmdet")
 
 from mmengine.registry import TRANSFORMS
 
-from unirestore.degradations import Haze, from_manifest
+from unirestore.degradations import REGISTRY, Degradation, Haze, from_manifest
 from unirestore.mm import Degrade
 
 
@@ -118,3 +121,56 @@ def test_wrong_keys_are_refused(tmp_path):
         Degrade(weather={"severity": 3})
     with pytest.raises(FileNotFoundError, match="depth"):
         Degrade(weather="haze", depth_folder=tmp_path / "absent")
+
+
+@pytest.fixture
+def shift():
+    """An effect that moves everything 9 pixels to the right and 4 down."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class ShiftForMm(Degradation):
+        moves_pixels: ClassVar[bool] = True
+
+        def sampling_map(self, shape, rng):
+            rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+            return np.stack([columns - 9, rows - 4], -1)
+
+        def apply(self, image, rng, scene):
+            return cv2.remap(image, self.sampling_map(image.shape[:2], rng), None, cv2.INTER_NEAREST)
+
+    yield ShiftForMm()
+    del REGISTRY["ShiftForMm"]
+
+
+def test_annotations_follow_the_pixels(shift):
+    import torch
+    from mmdet.structures.bbox import HorizontalBoxes
+    from mmdet.structures.mask import BitmapMasks
+
+    image = np.zeros((40, 56, 3), np.uint8)
+    image[10:20, 20:30] = 255
+    plane = (image[..., 0] > 0).astype(np.uint8)
+    for boxes in (
+        HorizontalBoxes(torch.tensor([[20.0, 10, 30, 20]])),
+        np.array([[20.0, 10, 30, 20]], np.float32),
+    ):
+        results = {"img": image, "img_path": "a.png", "gt_bboxes": boxes, "gt_seg_map": plane.copy()}
+        results["gt_masks"] = BitmapMasks(plane[None], 40, 56)
+        results = Degrade(weather=shift)(results)
+        rows, columns = np.nonzero(results["img"][..., 0])
+        assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == [29, 14, 39, 24]
+        assert type(results["gt_bboxes"]) is type(boxes)
+        corners = getattr(results["gt_bboxes"], "tensor", results["gt_bboxes"])
+        assert corners.tolist() == [[29, 14, 39, 24]]
+        moved = results["gt_seg_map"]
+        assert np.array_equal(moved == 1, results["img"][..., 0] > 0) and (moved[:4] == 255).all()
+        assert np.array_equal(results["gt_masks"].masks[0], results["img"][..., 0] // 255)
+    with pytest.raises(NotImplementedError, match="gt_keypoints would not follow"):
+        Degrade(weather=shift)({"img": image, "img_path": "a.png", "gt_keypoints": np.zeros((1, 2, 2))})
+
+
+def test_recipes_work_by_name_and_as_nodes():
+    named = run(Degrade(weather="second_order", seed=2))
+    assert named["weather"]["type"] == "Compose" and named["img"].shape == photo().shape
+    node = Degrade(weather={"one_of": [{"effect": "Haze"}, {"effect": "JpegCompression"}]}, severity=2)
+    assert run(node)["weather"]["params"]["severity"] == 2

@@ -40,7 +40,7 @@ from .noise_fields import generator
 RECIPES: dict[str, Mapping[str, Any] | Callable[[], Mapping[str, Any]]] = {}
 """Name -> recipe, or what makes it; filled by `recipe_book.py`, open to more."""
 
-_NODES = ("effect", "at_scale", "chain", "one_of", "mixture", "recipe")
+NODES = ("effect", "at_scale", "chain", "one_of", "mixture", "recipe")
 _KEYS = {
     "effect": {"effect", "severity", "params", "probability"},
     "chain": {"chain", "probability"},
@@ -155,7 +155,7 @@ def load_recipe(
     if name in RECIPES:
         return Recipe(named(name), severity=severity, name=name)
     if name in MIXTURES:
-        return Recipe({"mixture": name}, severity=severity, name=name)
+        return WeatherMixture(name, severity=severity)  # with the very draws of training
     kind, _, level = name.partition(":")
     if kind in REGISTRY:
         require(level in ("", *map(str, SEVERITIES)), f"{name!r}: the severity after ':' must be one of 1..5")
@@ -202,7 +202,7 @@ def _compose(effects: list[Degradation]) -> Degradation:
 
 
 def _kind(node: Mapping[str, Any]) -> str:
-    return next(kind for kind in _NODES if kind in node)
+    return next(kind for kind in NODES if kind in node)
 
 
 def _number(value: Any, rng: np.random.Generator) -> Any:
@@ -224,11 +224,11 @@ def _number(value: Any, rng: np.random.Generator) -> Any:
 
 def _check(node: Any, where: str) -> None:
     """Raise ValueError unless `node` is a recipe; `where` is its place in the whole."""
-    require(isinstance(node, Mapping), f"{where}: a node is a mapping with one of {_NODES}, got {node!r}")
-    kinds = [kind for kind in _NODES if kind in node]
+    require(isinstance(node, Mapping), f"{where}: a node is a mapping with one of {NODES}, got {node!r}")
+    kinds = [kind for kind in NODES if kind in node]
     if kinds == ["at_scale", "chain"]:
         kinds = ["at_scale"]
-    require(len(kinds) == 1, f"{where}: a node has exactly one of {_NODES}, this one has {sorted(node)}")
+    require(len(kinds) == 1, f"{where}: a node has exactly one of {NODES}, this one has {sorted(node)}")
     kind = kinds[0]
     unknown = sorted(set(node) - _KEYS[kind])
     require(not unknown, f"{where}: unknown keys {unknown} beside {kind!r}; known: {sorted(_KEYS[kind])}")

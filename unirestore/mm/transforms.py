@@ -9,18 +9,19 @@ own size and the padding gets none. Source: written for this project; the weathe
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from unirestore.data import read_depth
-from unirestore.degradations import Degradation, WeatherMixture, build
+from unirestore.degradations import Degradation
+from unirestore.degradations.step import DegradeStep, seed_of_name
 
 __all__ = ["Degrade"]
 
@@ -32,10 +33,15 @@ class Degrade(BaseTransform):
     The manifest in ``results["weather"]`` reproduces the picture exactly
     (``unirestore.degradations.from_manifest``); name it in the ``meta_keys`` of ``PackDetInputs`` to keep it.
 
+    Where an effect moves pixels, ``gt_bboxes``, ``gt_masks`` and ``gt_seg_map`` move with them; what comes from
+    outside the picture is 255 in ``gt_seg_map``, and a box that leaves it stays with no area, for
+    ``FilterAnnotations`` to drop.
+
     Args:
-        weather: name of a mixture (``"haze"``, ``"rain"``, ``"mixed"``), a manifest line ``{"type",
-            "params"}``, or a ``Degradation``.
-        severity: 1-5 for a mixture, ``None`` draws over the whole range; a manifest carries its own.
+        weather: name of a mixture (``"haze"``, ``"rain"``, ``"mixed"``) or of a recipe (``"second_order"``), a
+            recipe, a manifest line ``{"type", "params"}``, or a ``Degradation``; see
+            ``unirestore.degradations.step``.
+        severity: 1-5 for a mixture or recipe, ``None`` draws over the whole range; a manifest carries its own.
         seed: base seed. With ``repeat`` the weather of a photo depends on this and on the photo's name only.
         repeat: the same weather each time a photo is loaded (testing). ``False`` draws anew from numpy's
             global state, which mmengine seeds in each worker (training).
@@ -61,24 +67,19 @@ class Degrade(BaseTransform):
         depth_folder: str | Path | None = None,
         label_map_names: Sequence[str] | None = None,
     ) -> None:
-        if not 0.0 <= prob <= 1.0:
-            raise ValueError(f"prob is {prob}; it is a share in [0, 1]")
-        if severity is not None and not isinstance(weather, str):
-            raise ValueError(
-                f"severity={severity} belongs to a named mixture; set it inside the given weather"
-            )
         if depth_folder is not None and not Path(depth_folder).is_dir():
             raise FileNotFoundError(f"no depth folder at {depth_folder}")
-        self.mixture = WeatherMixture(weather, severity=severity) if isinstance(weather, str) else None
-        self.effect = None
-        if self.mixture is None:
-            self.effect = weather if isinstance(weather, Degradation) else build(_with_params(weather))
+        self.step = DegradeStep(weather, severity=severity, prob=prob)
         self.seed = seed
         self.repeat = repeat
-        self.prob = prob
         self.keep_clean = keep_clean
         self.depth_folder = None if depth_folder is None else Path(depth_folder)
         self.label_map_names = None if label_map_names is None else tuple(label_map_names)
+
+    @property
+    def effect(self) -> Degradation | None:
+        """The effect, where every photo gets the same one."""
+        return self.step.effect
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Degrade ``results["img"]``: ``(H, W, 3)`` BGR, uint8 or float32 0-255; the type stays."""
@@ -86,24 +87,25 @@ class Degrade(BaseTransform):
         image = results["img"]
         if self.keep_clean:
             results["clean_img"] = image.copy()
-        if np.random.default_rng((seed, 1)).random() >= self.prob:
+        if self.step.spares(seed):
             return results
-        effect = self.effect if self.mixture is None else self.mixture.draw(seed)
         scale = 1 if image.dtype == np.uint8 else np.float32(255)
         rgb = np.ascontiguousarray(image[..., ::-1])
         rgb = rgb if image.dtype == np.uint8 else np.clip(rgb.astype(np.float32) / scale, 0, 1)
         depth = self._depth_of(results, rgb.shape[:2])
         label_map = results.get("gt_seg_map") if depth is None and self.label_map_names else None
-        degraded = effect(
+        moved = self.step(
             rgb,
             seed=seed,
             depth=depth,
             label_map=label_map,
             class_names=self.label_map_names if label_map is not None else None,
         )
-        degraded = degraded if image.dtype == np.uint8 else (degraded * scale).astype(image.dtype)
+        degraded = moved.image if image.dtype == np.uint8 else (moved.image * scale).astype(image.dtype)
         results["img"] = np.ascontiguousarray(degraded[..., ::-1])
-        results["weather"] = effect.to_manifest(seed)
+        results["weather"] = moved.effect.to_manifest(seed)
+        if moved.effect.moves_pixels:
+            _move_annotations(results, moved.effect, seed)
         return results
 
     def _seed_of(self, results: Mapping[str, Any]) -> int:
@@ -111,7 +113,7 @@ class Degrade(BaseTransform):
         if not self.repeat:
             return int(np.random.randint(0, 2**31 - 1))
         name = Path(str(results.get("img_path", results.get("img_id", "")))).name
-        return zlib.crc32(f"{self.seed}/{name}".encode()) & 0x7FFFFFFF
+        return seed_of_name(self.seed, name)
 
     def _depth_of(self, results: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray | None:
         """``(H, W)`` float32 metres from the depth image beside the photo, or None."""
@@ -129,17 +131,30 @@ class Degrade(BaseTransform):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(weather={self.effect or self.mixture!r}, seed={self.seed}, "
-            f"repeat={self.repeat}, prob={self.prob})"
+            f"{type(self).__name__}(weather={self.effect or self.step.recipe!r}, seed={self.seed}, "
+            f"repeat={self.repeat}, prob={self.step.prob})"
         )
 
 
-def _with_params(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest entry from ``{"type", "params"}`` or the flat ``{"type", severity=3, ...}`` of a config."""
-    if "type" not in entry:
-        raise ValueError(
-            f"weather has the keys {sorted(entry)}; it needs `type`, for example dict(type='Haze')"
-        )
-    if "params" in entry:
-        return {"type": entry["type"], "params": dict(entry["params"])}
-    return {"type": entry["type"], "params": {key: value for key, value in entry.items() if key != "type"}}
+def _move_annotations(results: dict[str, Any], effect: Degradation, seed: int) -> None:
+    """Boxes, masks and the label map of ``results`` to where ``effect`` moved their pixels; in place."""
+    shape = results["img"].shape[:2]
+    boxes = results.get("gt_bboxes")
+    if boxes is not None and len(boxes):
+        if isinstance(boxes, np.ndarray):
+            results["gt_bboxes"] = effect.warp_boxes(boxes, shape, seed=seed).astype(boxes.dtype)
+        else:  # mmdet's box structures
+            corners = boxes.convert_to("hbox") if hasattr(boxes, "convert_to") else boxes
+            moved = torch.from_numpy(effect.warp_boxes(corners.tensor.cpu().numpy(), shape, seed=seed))
+            results["gt_bboxes"] = type(corners)(moved.to(boxes.tensor))
+    if results.get("gt_seg_map") is not None:
+        results["gt_seg_map"] = effect.warp_map(results["gt_seg_map"], seed=seed, fill=255)
+    masks = results.get("gt_masks")
+    if masks is not None and len(masks):
+        from mmdet.structures.mask import BitmapMasks
+
+        planes = [effect.warp_map(plane, seed=seed, fill=0) for plane in masks.to_ndarray()]
+        results["gt_masks"] = BitmapMasks(np.stack(planes), *shape)
+    for key in ("gt_keypoints", "gt_panoptic_seg"):
+        if results.get(key) is not None:
+            raise NotImplementedError(f"{type(effect).__name__} moves pixels, and {key} would not follow it")
