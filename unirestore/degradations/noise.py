@@ -28,15 +28,15 @@ def poisson_like(mean: np.ndarray, rng: np.random.Generator, read: float = 0.0) 
     read noise, means below `FEW` counts are drawn exactly and nothing is negative.
     """
     z = rng.standard_normal(mean.shape, dtype=np.float32)
-    deviation = np.sqrt(mean + np.float32(read * read))
+    variance = mean + np.float32(read * read)
     # The third moment stays `mean` while read noise widens the whole; no photons, no skewness.
-    skew = mean / np.maximum(deviation * deviation, np.float32(1e-6))
-    skew *= np.minimum(mean, 1) * np.float32(1 / 6)
+    skew = mean / np.maximum(variance, 1)
+    skew *= np.float32(1 / 6)
     counts = z * z
     counts -= 1
     counts *= skew
-    deviation *= z
-    counts += deviation
+    z *= np.sqrt(variance, out=variance)
+    counts += z
     counts += mean
     if read > 0:
         return counts
