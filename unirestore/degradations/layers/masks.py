@@ -52,7 +52,7 @@ def draw_shape(canvas: np.ndarray, kind: str, rng: np.random.Generator) -> None:
     height, width = canvas.shape
     short = min(height, width)
     centre = rng.uniform(0, 1, 2) * (width, height)
-    radii = short * np.exp(rng.uniform(np.log(0.06), np.log(0.4), 2))
+    radii = short * np.exp(rng.uniform(np.log(0.06), np.log(0.6), 2))
     turn = float(rng.uniform(0, 2 * np.pi))
     if kind == "stroke":
         points = stroke_path(centre, short, turn, rng)
@@ -69,7 +69,7 @@ def draw_shape(canvas: np.ndarray, kind: str, rng: np.random.Generator) -> None:
         turn = turn if rng.random() < 0.3 else 0.0  # most boxes are dragged along the axes
     elif kind == "polygon":
         corners = int(rng.integers(3, 10))
-        angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+        angles = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.35, 0.35, corners)) / corners
         outline = np.stack([np.cos(angles), np.sin(angles)], axis=1) * rng.uniform(0.5, 1.2, (corners, 1))
     else:
         raise ValueError(f"kind must be one of {SHAPES}, got {kind!r}")

@@ -115,6 +115,6 @@ def smoke_texture(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarra
     low_end, high_end = float(texture.min()), float(texture.max())
     if high_end - low_end < 1e-6:
         return np.full(shape, 0.5, np.float32)
-    texture = (texture - np.float32(low_end)) * np.float32(1 / (high_end - low_end))
+    texture = np.clip((texture - np.float32(low_end)) * np.float32(1 / (high_end - low_end)), 0, 1)
     texture = cv2.resize(texture, (width, height), interpolation=cv2.INTER_LINEAR)
     return texture.reshape(shape)
