@@ -11,6 +11,7 @@ from unirestore.version import __version__
 
 COMMANDS = {
     "degrade": "spoil a folder of photos by a recipe, or replay a manifest",
+    "depth": "write the depth of photos with a model of transformers",
     "dataset": "build a data set of pairs: folders or WebDataset shards",
 }
 
