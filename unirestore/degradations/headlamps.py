@@ -146,6 +146,9 @@ class HeadLamps(Degradation):
                 single = area > 0.5 * wide * tall and 0.6 < wide / tall < 2.4
                 if rng.random() >= self.share or not single or wide < 3:
                     continue
+                row = min(height - 1, int(top + 0.58 * tall))
+                if not (mask[row, int(left + 0.19 * wide)] and mask[row, int(left + 0.81 * wide)]):
+                    continue  # several vehicles in one piece: the lamps would hang between them
                 foot = float(top + tall)
                 distance = CAMERA_HEIGHT * FOCAL * height / max(foot - self.horizon * height, 1.0)
                 out.append((left + 0.5 * wide, top + 0.58 * tall, 0.62 * wide, foot, min(distance, 150.0)))
