@@ -33,6 +33,7 @@ class Corruption(Degradation):
     """Base of the benchmark corruptions; every free choice (angle, crop, noise) comes from the seed of the call."""
 
     name: ClassVar[str] = ""  # as the benchmark calls it
+    monotone: ClassVar[bool] = True  # False: the published severities do not always lower PSNR step by step
     non_negative: ClassVar[tuple[str, ...]] = ()  # parameters that must be >= 0
     shares: ClassVar[tuple[str, ...]] = ()  # parameters that must lie in [0, 1]
 

@@ -60,6 +60,7 @@ class SaturateC(Corruption):
     offset: float | None = None
 
     name: ClassVar = "saturate"
+    monotone: ClassVar = False
     presets: ClassVar = {"factor": (0.3, 0.1, 2.0, 5.0, 20.0), "offset": (0.0, 0.0, 0.0, 0.1, 0.2)}
     non_negative: ClassVar = ("factor",)
 
@@ -120,6 +121,7 @@ class JpegC(JpegCompression):
     """
 
     name: ClassVar = "jpeg_compression"
+    monotone: ClassVar = True
     presets: ClassVar = {"quality": (25, 18, 15, 10, 7)}
 
     @classmethod
@@ -136,7 +138,7 @@ class PixelateC(Corruption):
     """Pixelation of the benchmark: made small by averaging, made large again by repeating.
 
     Formula: y = nearest(box(x, scale), 1 / scale).
-    Source: Hendrycks and Dietterich, ICLR 2019. Averages weigh pixels by the area they share with a cell.
+    Source: Hendrycks and Dietterich, ICLR 2019. A pixel belongs to the cell that holds its centre.
 
     Args:
         scale: side of the small picture as a share of the photo's, in (0, 1].
@@ -152,10 +154,23 @@ class PixelateC(Corruption):
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         height, width = scene.shape
-        size = (max(1, int(width * self.scale)), max(1, int(height * self.scale)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        small = box_mean(box_mean(image, int(height * self.scale), 0), int(width * self.scale), 1)
         out = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return out.reshape(image.shape)
+
+
+def box_mean(image: np.ndarray, cells: int, axis: int) -> np.ndarray:
+    """Means of `cells` (at least 1) neighbouring groups of whole pixels along `axis`."""
+    size = image.shape[axis]
+    cells = max(1, cells)
+    edges = (np.arange(cells) * (size / cells) + 0.5).astype(np.int64)
+    counts = np.diff(np.append(edges, size)).astype(np.float32)
+    sums = np.take(image, edges, axis=axis)
+    for further in range(1, int(counts.max())):  # groups differ by one pixel at most
+        inside = (counts > further).astype(np.float32).reshape([-1 if n == axis else 1 for n in range(3)])
+        sums += np.take(image, np.minimum(edges + further, size - 1), axis=axis) * inside
+    sums /= counts.reshape([-1 if n == axis else 1 for n in range(3)])
+    return sums
 
 
 @dataclass(frozen=True, kw_only=True)

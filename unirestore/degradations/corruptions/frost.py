@@ -37,7 +37,7 @@ class FrostC(Corruption):
 
     Formula: y = photo x + ice F, F a random crop of one of five sheets of ice in [0, 1].
     Source: Hendrycks and Dietterich, ICLR 2019. Their sheets are photos; ours are drawn, with the same mean and
-    deviation in every channel.
+    deviation in every channel. Severity 4 is a little nearer to the photo than 3, as published.
 
     Args:
         photo: weight of the photo, >= 0.
@@ -48,6 +48,7 @@ class FrostC(Corruption):
     ice: float | None = None
 
     name: ClassVar = "frost"
+    monotone: ClassVar = False
     presets: ClassVar = {"photo": (1.0, 0.8, 0.7, 0.65, 0.6), "ice": (0.4, 0.6, 0.7, 0.7, 0.75)}
     non_negative: ClassVar = ("photo", "ice")
 

@@ -108,10 +108,20 @@ def motion_blur(image: np.ndarray, radius: int, sigma: float, angle: float) -> n
 
 
 def centre_zoom(plane: np.ndarray, factor: float) -> np.ndarray:
-    """Enlarges around the centre by `factor` >= 1, bilinear, same size."""
+    """Enlarges the middle by `factor` >= 1, bilinear, same size.
+
+    As the benchmark does it: a crop of whole pixels, corner pixels kept at the corners, cut at the lower right.
+    """
     height, width = plane.shape[:2]
-    offset_x, offset_y = (width - 1) / 2 * (1 - 1 / factor), (height - 1) / 2 * (1 - 1 / factor)
-    matrix = np.array([[1 / factor, 0, offset_x], [0, 1 / factor, offset_y]], np.float64)
+    (step_y, top), (step_x, left) = (_zoom_axis(size, factor) for size in (height, width))
+    matrix = np.array([[step_x, 0, left], [0, step_y, top]], np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     out = cv2.warpAffine(plane, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return out.reshape(plane.shape)
+
+
+def _zoom_axis(size: int, factor: float) -> tuple[float, int]:
+    """Step between samples and first sample, in pixels, for an axis of `size` pixels."""
+    crop = math.ceil(size / factor)
+    enlarged = round(crop * factor)
+    return (crop - 1) / max(1, enlarged - 1), (size - crop) // 2

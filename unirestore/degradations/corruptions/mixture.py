@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from ..at_scale import AtScale
 from ..base import Degradation, Scene, require
 from ..compose import Group, Identity
 from ..noise_fields import generator
@@ -17,15 +17,15 @@ SHORT_SIDE = (128, 511)  # range of the short side, both ends included
 
 @dataclass(frozen=True, kw_only=True)
 class AtShortSide(Group):
-    """Runs `effects` on the photo made smaller (or larger) and brings the result back to its size.
+    """Runs `effects` on the photo resized to a given short side, and brings the result back to its size.
 
     Formula: y = resize(effects(resize(x, short side = short_side)), size of x); averaging when it gets smaller,
     bicubic when it gets larger. Corruptions whose lengths are in pixels so hit harder on small sides.
-    Source: UniRestore, arXiv:2501.13134.
+    Source: UniRestore, arXiv:2501.13134 (its training sampler). `AtScale` with a size in place of a factor.
 
     Args:
-        effects: run one after another at the small size.
-        short_side: of the photo while `effects` run, in pixels, >= 1.
+        effects: run one after another at that size.
+        short_side: of the photo while `effects` run, in pixels, >= 1; at most 8 and at least 0.02 of the photo's.
     """
 
     short_side: int = 256
@@ -37,62 +37,16 @@ class AtShortSide(Group):
             f"short_side must be a whole number of pixels >= 1, got {self.short_side!r}",
         )
 
-    def _small(self, shape: tuple[int, int]) -> tuple[int, int]:
-        scale = self.short_side / min(shape)
-        return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+    def _scaled(self, shape: tuple[int, int]) -> AtScale:
+        scale = min(max(self.short_side / min(shape), 0.02), 8.0)
+        down, up = ("area", "bicubic") if scale <= 1 else ("bicubic", "area")
+        return AtScale(effects=self.effects, scale=scale, down=down, up=up)
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        small_shape = self._small(scene.shape)
-        small = np.clip(resized(image, small_shape), 0, 1)
-        labels = scene.label_map
-        if labels is not None:
-            size = (small_shape[1], small_shape[0])
-            labels = cv2.resize(labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
-            labels = labels.reshape(small_shape)
-        depth = None if scene._depth is None else resized(scene._depth, small_shape)
-        inner = Scene(small_shape, scene.seed, depth, labels, scene.class_names, small)
-        for effect, seed in zip(self.effects, self._seeds(rng), strict=True):
-            small = np.clip(effect.apply(small, generator(seed), inner), 0, 1)
-            if effect.moves_pixels:
-                inner = inner.warped(effect.sampling_map(small_shape, generator(seed)))
-        return resized(small, scene.shape)
-
-    def _seeds(self, rng: np.random.Generator) -> list[int]:
-        return [int(seed) for seed in rng.integers(0, 2**63, size=len(self.effects))]
+        return self._scaled(scene.shape).apply(image, rng, scene)
 
     def sampling_map(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray | None:
-        from ..geometry import chain
-
-        small_shape = self._small(shape)
-        field = chain(
-            [
-                effect.sampling_map(small_shape, generator(seed))
-                for effect, seed in zip(self.effects, self._seeds(rng), strict=True)
-            ]
-        )
-        if field is None:
-            return None
-        ratio = np.array([shape[1] / small_shape[1], shape[0] / small_shape[0]], np.float32)
-        moved = field - _positions(small_shape)
-        return (
-            _positions(shape)
-            + cv2.resize(moved, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR).reshape(*shape, 2)
-            * ratio
-        )
-
-
-def _positions(shape: tuple[int, int]) -> np.ndarray:
-    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    return np.stack([columns, rows], axis=-1)
-
-
-def resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W[, C]) float32 brought to `shape`: averaged when it gets smaller, bicubic when it gets larger."""
-    if image.shape[:2] == tuple(shape):
-        return image
-    smaller = shape[0] * shape[1] < image.shape[0] * image.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-    return cv2.resize(image, (shape[1], shape[0]), interpolation=how).reshape(*shape, *image.shape[2:])
+        return self._scaled(shape).sampling_map(shape, rng)
 
 
 class CorruptionMixture:
