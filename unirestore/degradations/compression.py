@@ -1,7 +1,7 @@
 """Compression by the codecs of the web and of video, with the resizing and re-saving that go with it.
 
 `JpegCompression` in `camera.py` is one plain JPEG. `Compression` adds WebP, AVIF (an AV1 still frame) and the
-frame of a video (H.264, HEVC, VP9, MPEG-4), shrinking before and enlarging after, and several generations whose
+frame of a video (H.264, VP9, MPEG-4), shrinking before and enlarging after, and several generations whose
 block grids do not coincide. Which codecs exist depends on the installation (`available_codecs`); the same bits on
 two machines need the same codec library on both.
 """
@@ -22,15 +22,11 @@ from .base import DEFAULT_SEVERITY, SEVERITIES, Degradation, Scene, require
 
 STILL = ("jpeg", "webp", "avif")
 VIDEO = {  # name -> (encoders to try, constant rate factor at quality 0, further options)
-    "h264": (("libx264", "libopenh264"), 51, {"preset": "veryfast"}),
-    "hevc": (
-        ("libx265",),
-        51,
-        {"preset": "veryfast", "x265-params": "log-level=none:pools=none:frame-threads=1"},
-    ),
+    "h264": (("libx264",), 51, {"preset": "veryfast"}),
     "vp9": (("libvpx-vp9",), 63, {"deadline": "realtime", "cpu-used": "6", "b:v": "0"}),
     "mpeg4": (("mpeg4",), 31, {}),
 }
+# No HEVC: x265 as PyAV ships it (18.1) aborts the process when an encoder is closed.
 CODECS = (*STILL, *VIDEO)
 CLIP = 3  # frames; the last one is predicted from those before, as most frames of a film are
 CHROMA = {"420": 0x221111, "422": 0x211111, "444": 0x111111}  # OpenCV's JPEG sampling factors
@@ -155,7 +151,7 @@ class Compression(Degradation):
     95, one in five 40 to 60) and of Wang et al., "Real-ESRGAN", ICCVW 2021.
 
     Args:
-        codec: one of `CODECS`: "jpeg", "webp", "avif", "h264", "hevc", "vp9", "mpeg4".
+        codec: one of `CODECS`: "jpeg", "webp", "avif", "h264", "vp9", "mpeg4".
         quality: 1 to 100 on the codec's own scale; for video, 1 - (constant rate factor / largest), in percent.
         scale: of the picture that is written, above 0 and up to 1.
         passes: how often it is written.
@@ -173,7 +169,6 @@ class Compression(Degradation):
         "webp": (80, 55, 28, 10, 1),
         "avif": (60, 45, 33, 22, 12),
         "h264": (55, 44, 34, 25, 14),
-        "hevc": (52, 42, 33, 24, 14),
         "vp9": (52, 42, 32, 22, 10),
         "mpeg4": (90, 80, 68, 50, 15),
     }
