@@ -110,83 +110,85 @@ def _foil(rng: np.random.Generator) -> np.ndarray:
         noise = _grain(rng, 40 / 2**octave)
         height += (1 - np.abs(np.tanh(noise))) * np.float32(0.62**octave)
     height = _warp(height, rng, 26, 6)
-    light = _relief(gaussian(height, 0.8), 0.9)
-    return light / light.std() + 0.9 * smooth_noise((SIDE, SIDE), rng, cells=3, octaves=3)
+    light = _relief(gaussian(height, 0.5), 0.9)
+    light = light / light.std() + 0.25 * _grain(rng, 0.8)
+    return light + 0.7 * smooth_noise((SIDE, SIDE), rng, cells=3, octaves=3)
 
 
-def _points(rng: np.random.Generator, *points: tuple[float, float]) -> np.ndarray:
-    return np.round(np.array(points) * 16).astype(np.int32)  # cv2 takes sixteenths of a pixel
+def _sixteenths(points: np.ndarray) -> np.ndarray:
+    return np.rint(points * 16).astype(np.int32)  # cv2 takes sixteenths of a pixel
 
 
-def _blades(rng: np.random.Generator) -> np.ndarray:
+def _blades(rng: np.random.Generator, bundles: int = 2600) -> np.ndarray:
     """Flat blades with one lit and one shaded face, in bundles that lie over each other."""
+    sizes = rng.integers(2, 8, bundles)
+    bundle = np.repeat(np.arange(bundles), sizes)  # the bundle that each blade belongs to
+    count = len(bundle)
+    start = rng.uniform(-40, SIDE + 40, (bundles, 2))[bundle] + rng.normal(0, 6, (count, 2))
+    angle = rng.uniform(0, 2 * np.pi, bundles)[bundle] + rng.normal(0, 0.22, count)
+    along = np.stack([np.cos(angle), np.sin(angle)], -1)
+    across = np.stack([-along[:, 1], along[:, 0]], -1) * rng.uniform(0.8, 3.4, (count, 1))
+    long = rng.gamma(3, 11, (count, 1))
+    middle, tip = start + 0.4 * long * along, start + long * along
+    shade = 128 + 75 * np.sin(2 * angle + 0.7) + rng.normal(0, 28, count)
     canvas = np.full((SIDE, SIDE), 120, np.uint8)
-    for _ in range(1500):
-        x, y = rng.uniform(-40, SIDE + 40, 2)
-        turn = rng.uniform(0, 2 * np.pi)
-        for _ in range(int(rng.integers(2, 8))):
-            angle = turn + rng.normal(0, 0.22)
-            long, wide = float(rng.gamma(3, 13)), float(rng.uniform(1.0, 4.0))
-            start = (x + rng.normal(0, 6), y + rng.normal(0, 6))
-            tip = (start[0] + long * np.cos(angle), start[1] + long * np.sin(angle))
-            middle = (start[0] + 0.4 * long * np.cos(angle), start[1] + 0.4 * long * np.sin(angle))
-            across = (-wide * np.sin(angle), wide * np.cos(angle))
-            shade = 128 + 75 * np.sin(2 * angle + 0.7) + rng.normal(0, 28)
-            for side in (1, -1):
-                edge = (middle[0] + side * across[0], middle[1] + side * across[1])
-                colour = float(np.clip(shade + side * rng.uniform(5, 45), 10, 250))
-                face = _points(rng, start, edge, tip)
-                cv2.fillConvexPoly(canvas, face, colour, cv2.LINE_AA, shift=4)
-    light = gaussian(canvas.astype(np.float32), 0.5)
-    light = light / light.std() + 0.7 * smooth_noise((SIDE, SIDE), rng, cells=3, octaves=3)
+    lit = np.clip(shade + rng.uniform(5, 45, count), 10, 250)
+    dark = np.clip(shade - rng.uniform(5, 45, count), 10, 250)
+    upper = _sixteenths(np.stack([start, middle + across, tip], 1))
+    lower = _sixteenths(np.stack([start, middle - across, tip], 1))
+    for n in range(count):
+        cv2.fillConvexPoly(canvas, upper[n], lit[n], cv2.LINE_AA, shift=4)
+        cv2.fillConvexPoly(canvas, lower[n], dark[n], cv2.LINE_AA, shift=4)
+    light = canvas.astype(np.float32)
+    light = light / light.std() + 0.6 * smooth_noise((SIDE, SIDE), rng, cells=3, octaves=3)
     return light + 0.25 * _grain(rng, 0.7)
 
 
 def _grains(rng: np.random.Generator) -> np.ndarray:
     """Frozen droplets with some blades between them."""
-    drops = gaussian(draws.normal(rng, (SIDE, SIDE)), 1.3)
+    drops = gaussian(draws.normal(rng, (SIDE, SIDE)), 1.1)
     drops = np.maximum(drops / drops.std() - 0.2, 0)
     light = _relief(gaussian(np.sqrt(drops), 0.5), 2.2)
-    blades = _blades(rng)
-    where = np.clip(smooth_noise((SIDE, SIDE), rng, cells=7, octaves=4) - 0.6, 0, 1)
     light = light / light.std()
-    light += where * (1.6 * blades / blades.std() - 1.6 * blades.mean() / blades.std() - light)
-    return light + 0.7 * smooth_noise((SIDE, SIDE), rng, cells=2, octaves=3)
+    blades = _blades(rng, 900)
+    blades = 1.6 * (blades - blades.mean()) / blades.std()
+    light += np.clip(1.4 * smooth_noise((SIDE, SIDE), rng, cells=9, octaves=4) - 0.7, 0, 1) * (blades - light)
+    return light + 0.6 * smooth_noise((SIDE, SIDE), rng, cells=2, octaves=3)
 
 
 def _ferns(rng: np.random.Generator) -> np.ndarray:
-    """Feathers: a bent spine with barbs on both sides that grow shorter to the tip."""
+    """Feathers: a bent spine with barbs on both sides that grow shorter to the tip, often two or three abreast."""
     canvas = np.full((SIDE, SIDE), 40, np.uint8)
-    for _ in range(900):
-        x, y = rng.uniform(-30, SIDE + 30, 2)
-        base = rng.uniform(0, 2 * np.pi)
+    for _ in range(2000):
+        root = rng.uniform(-30, SIDE + 30, 2)
+        base = float(rng.uniform(0, 2 * np.pi))
         bright = float(np.clip(rng.normal(135, 45), 50, 255))
-        for arm in range(int(rng.integers(1, 5))):
-            angle = base + arm * rng.choice([1.05, -1.05, 0.6]) + rng.normal(0, 0.1)
-            _feather(canvas, rng, x, y, angle, float(rng.gamma(4, 9)), bright)
-    light = gaussian(canvas.astype(np.float32), 0.45)
-    light = light / light.std() + 0.35 * _relief(light, 0.8) / _relief(light, 0.8).std()
+        for turn in rng.permutation([0.0, 1.05, -1.05])[: int(rng.integers(1, 4))]:
+            _feather(
+                canvas, rng, root, base + turn + float(rng.normal(0, 0.1)), float(rng.gamma(4, 9)), bright
+            )
+    light = canvas.astype(np.float32)
+    edges = _relief(light, 0.8)
+    light = light / light.std() + 0.35 * edges / edges.std()
     patch = smooth_noise((SIDE, SIDE), rng, cells=2.5, octaves=4)
     return light * np.clip(1 + 0.4 * patch, 0.2, 2) + 0.3 * patch + 0.15 * _grain(rng, 0.6)
 
 
 def _feather(
-    canvas: np.ndarray, rng: np.random.Generator, x: float, y: float, angle: float, long: float, bright: float
+    canvas: np.ndarray, rng: np.random.Generator, root: np.ndarray, angle: float, long: float, bright: float
 ) -> None:
-    """Draws one feather that starts at (x, y)."""
-    gap, bend = float(rng.uniform(2.2, 3.4)), float(rng.normal(0, 0.006))
-    reach, open_by = float(rng.uniform(0.25, 0.5)), float(rng.uniform(0.6, 1.05))
+    """Draws one feather of length `long` from `root` (x, y) at `angle`."""
+    gap, bend = rng.uniform(2.2, 3.4), rng.normal(0, 0.006)
+    reach, spread = rng.uniform(0.25, 0.5), rng.uniform(0.6, 1.05)
     steps = max(3, int(long / gap))
-    for step in range(steps):
-        ahead = (x + gap * np.cos(angle), y + gap * np.sin(angle))
-        left = 1 - step / steps
-        shade = float(np.clip(bright * rng.uniform(0.75, 1.25), 0, 255))
-        pairs = [((x, y), ahead, min(255.0, shade * 1.25))]
-        for side in (1, -1):
-            barb = reach * long * left * float(rng.uniform(0.6, 1.0))
-            end = (x + barb * np.cos(angle + side * open_by), y + barb * np.sin(angle + side * open_by))
-            pairs.append(((x, y), end, shade if side > 0 else 0.75 * shade))
-        for one, two, tone in pairs:
-            p, q = _points(rng, one, two)
-            cv2.line(canvas, tuple(map(int, p)), tuple(map(int, q)), tone, 1, cv2.LINE_AA, shift=4)
-        (x, y), angle = ahead, angle + bend * gap
+    heading = angle + bend * gap * np.arange(steps)
+    strides = gap * np.stack([np.cos(heading), np.sin(heading)], -1)
+    spine = root + np.concatenate([np.zeros((1, 2)), np.cumsum(strides, 0)])
+    left = 1 - np.arange(steps) / steps
+    for side, tone in ((1, 1.0), (-1, 0.75)):  # one side of the spine faces the light
+        barb = (reach * long * left * rng.uniform(0.6, 1.0, steps))[:, None]
+        turned = heading + side * spread
+        ends = spine[:-1] + barb * np.stack([np.cos(turned), np.sin(turned)], -1)
+        lines = _sixteenths(np.stack([spine[:-1], ends], 1))
+        cv2.polylines(canvas, list(lines), False, min(255.0, tone * bright), 1, cv2.LINE_AA, shift=4)
+    cv2.polylines(canvas, [_sixteenths(spine)], False, min(255.0, 1.3 * bright), 1, cv2.LINE_AA, shift=4)
