@@ -130,7 +130,7 @@ class Dust(Degradation):
         if self.flatness > 0:
             light = overcast(light, self.flatness, unit)
         colour = to_linear(np.asarray(self.airlight, np.float32))
-        filtered = np.exp(self.filtering * np.log(colour / colour.max() + 0.03))
+        filtered = np.exp(self.filtering * np.log(colour / max(float(colour.max()), 1e-3) + 0.03))
         light *= (self.scene_light * filtered / filtered.max()).astype(np.float32)
         lamps = vehicle_lamps(scene, self.lamps, rng)
         # `scatter` knows one tau; what blue loses beyond it is taken from the scene before
