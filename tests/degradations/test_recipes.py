@@ -21,6 +21,7 @@ from unirestore.degradations import (
     WeatherMixture,
     from_manifest,
     load_recipe,
+    recipe_book,
 )
 from unirestore.degradations.kernel_blur import sinc_kernel
 
@@ -35,7 +36,7 @@ def psnr(a, b):
     return 10 * np.log10(255**2 / max(1e-9, np.mean((a.astype(float) - b.astype(float)) ** 2)))
 
 
-@pytest.mark.parametrize("name", [*sorted(RECIPES), "haze", "Haze:4", "JpegCompression"])
+@pytest.mark.parametrize("name", [*sorted(RECIPES), "corruptions", "haze", "Haze:4", "JpegCompression"])
 def test_named_recipes_draw_concrete_replayable_degradations(name):
     recipe, image = load_recipe(name), photo()
     for seed in range(8):
@@ -65,7 +66,8 @@ def test_weights_and_probabilities_are_followed():
 
 
 def test_everything_follows_the_severity_shares():
-    levels = [load_recipe("everything").draw(seed).severity for seed in range(800)]
+    recipe = load_recipe("everything")
+    levels = [recipe.draw(seed).severity for seed in range(800)]
     shares = [levels.count(level) / 800 for level in range(1, 6)]
     assert np.allclose(shares, (0.05, 0.25, 0.40, 0.25, 0.05), atol=0.05), shares
 
@@ -214,6 +216,19 @@ def test_kernel_blur_is_monotone_in_severity(source, request):
         for level in range(1, 6)
     ]
     assert all(a > b for a, b in pairwise(means)), means
+
+
+def test_nine_draws_each_task_alike_and_everything_knows_every_effect():
+    nine, everything = load_recipe("nine"), load_recipe("everything")
+    draws = [nine.draw(seed) for seed in range(450)]
+    first = [type(draw.effects[0] if isinstance(draw, Compose) else draw).__name__ for draw in draws]
+    groups = {"Blur": 0, "Noise": 0}
+    for name in first:
+        group = next((group for group in ("Blur", "Noise") if name.endswith(group)), name)
+        groups[group] = groups.get(group, 0) + 1
+    assert len(groups) == 9 and min(groups.values()) > 25 and max(groups.values()) < 80, groups
+    drawn = {type(everything.draw(seed)).__name__ for seed in range(1500)}
+    assert drawn == set(recipe_book.with_severities()) and {"Haze", "Compression", "Flare"} <= drawn
 
 
 def test_web_is_gentler_than_second_order():

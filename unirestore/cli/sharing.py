@@ -58,8 +58,9 @@ def builder_of(args: argparse.Namespace, **more: Any) -> Any:
 def show_recipes() -> int:
     """Print what --recipe takes."""
     from unirestore.degradations import MIXTURES, RECIPES, REGISTRY
+    from unirestore.degradations.recipes import SAMPLERS
 
-    for title, names in (("recipes", RECIPES), ("mixtures", MIXTURES), ("effects", REGISTRY)):
+    for title, names in (("recipes", [*RECIPES, *SAMPLERS]), ("mixtures", MIXTURES), ("effects", REGISTRY)):
         print(f"{title}: {', '.join(sorted(names))}")
     return 0
 

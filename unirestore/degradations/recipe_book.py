@@ -5,6 +5,8 @@
 - `second_order`: blur, resize, noise, JPEG, twice, with sinc ringing at the end: Real-ESRGAN (arXiv:2107.10833)
   with its published shares and ranges; differs by keeping the photo's size.
 - `weather_camera`: haze, rain or clear air, then the camera.
+- `nine`: the nine tasks of RealRestorer, all alike (section 3.1 of its paper trains so), then half the time `web`.
+- `corruptions`: the training sampler of UniRestore, see `CorruptionMixture`.
 - `everything`: any one effect, all alike, at a severity drawn with the shares .05 .25 .40 .25 .05.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 
 from .base import REGISTRY
 from .compose import Group
-from .recipes import RECIPES
+from .recipes import RECIPES, SAMPLERS
 
 Node = Mapping[str, Any]
 RESIZE = {"choice": ["area", "bilinear", "bicubic"]}
@@ -114,13 +116,39 @@ RECIPES["second_order"] = {
         },
     ]
 }
+RECIPES["nine"] = {
+    "chain": [
+        {
+            "one_of": [
+                {"one_of": [{"effect": name} for name in ("MotionBlur", "DefocusBlur", "TemporalBlur")]},
+                {"effect": "Compression"},
+                {"effect": "Flare"},
+                {"effect": "Haze"},
+                {"effect": "LowLight"},
+                {"effect": "Moire"},
+                {
+                    "one_of": [
+                        {"effect": f"{kind}Noise"} for kind in ("Gaussian", "Poisson", "Granular", "Segment")
+                    ]
+                },
+                {"effect": "Rain"},
+                {"effect": "Reflection"},
+            ]
+        },
+        {"recipe": "web", "probability": 0.5},
+    ]
+}
 RECIPES["weather_camera"] = {"mixture": "mixed", "clean": 0.1}
 
 
-def with_presets() -> list[str]:
-    """Names of the registered effects that have a severity, in order of their names."""
-    names = [n for n, cls in REGISTRY.items() if cls.presets and cls.__module__.startswith("unirestore.")]
-    return sorted(n for n in names if not issubclass(REGISTRY[n], Group))
+def with_severities() -> list[str]:
+    """Names of this package's effects whose severity 1 to 5 sets their parameters, in order of their names."""
+    own = (cls for cls in REGISTRY.values() if cls.__module__.startswith("unirestore."))
+    return sorted(
+        cls.__name__
+        for cls in own
+        if (cls.presets or hasattr(cls, "QUALITIES")) and not issubclass(cls, Group)
+    )
 
 
 def one_at_a_severity(name: str) -> Node:
@@ -131,7 +159,17 @@ def one_at_a_severity(name: str) -> Node:
 
 def everything() -> Node:
     """One effect of all that are registered."""
-    return {"one_of": [one_at_a_severity(name) for name in with_presets()]}
+    return {"one_of": [one_at_a_severity(name) for name in with_severities()]}
 
 
 RECIPES["everything"] = everything
+
+
+def corruptions(severity: int | None) -> Any:
+    """The training sampler of UniRestore."""
+    from .corruptions import CorruptionMixture
+
+    return CorruptionMixture(severity=severity)
+
+
+SAMPLERS["corruptions"] = corruptions

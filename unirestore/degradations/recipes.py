@@ -39,6 +39,8 @@ from .noise_fields import generator
 
 RECIPES: dict[str, Mapping[str, Any] | Callable[[], Mapping[str, Any]]] = {}
 """Name -> recipe, or what makes it; filled by `recipe_book.py`, open to more."""
+SAMPLERS: dict[str, Callable[[int | None], Any]] = {}
+"""Name -> function of a severity that gives something with `draw(seed)`, where nodes do not suffice."""
 
 NODES = ("effect", "at_scale", "chain", "one_of", "mixture", "recipe")
 _KEYS = {
@@ -128,7 +130,7 @@ def load_recipe(
     """A recipe from whatever names one; the result has `draw(seed)`.
 
     Args:
-        what: a name of `RECIPES` or `MIXTURES`, the name of an effect (`"Haze"`, or `"Haze:4"` with its
+        what: a name of `RECIPES`, `SAMPLERS` or `MIXTURES`, the name of an effect (`"Haze"`, or `"Haze:4"` with its
             severity), a `.json` file, a node, a `Degradation` (always the same one), or a recipe (returned).
         severity: 1 to 5 for effects that name none; None draws over the whole range.
 
@@ -154,6 +156,8 @@ def load_recipe(
         return Recipe(spec, severity=severity, name=Path(name).stem)
     if name in RECIPES:
         return Recipe(named(name), severity=severity, name=name)
+    if name in SAMPLERS:
+        return SAMPLERS[name](severity)
     if name in MIXTURES:
         return WeatherMixture(name, severity=severity)  # with the very draws of training
     kind, _, level = name.partition(":")
@@ -161,7 +165,8 @@ def load_recipe(
         require(level in ("", *map(str, SEVERITIES)), f"{name!r}: the severity after ':' must be one of 1..5")
         return Recipe({"effect": kind}, severity=int(level) if level else severity, name=name)
     raise ValueError(
-        f"no recipe {name!r}; recipes: {', '.join(sorted(RECIPES))}; mixtures: {', '.join(sorted(MIXTURES))}; "
+        f"no recipe {name!r}; recipes: {', '.join(sorted([*RECIPES, *SAMPLERS]))}; "
+        f"mixtures: {', '.join(sorted(MIXTURES))}; "
         f"effects: {', '.join(sorted(REGISTRY))}; or the path of a .json file"
     )
 

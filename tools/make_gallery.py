@@ -1,0 +1,214 @@
+"""The gallery of degradations: every registered effect at its five severities, on a procedural scene of ours.
+
+    python tools/make_gallery.py                      # docs/degradations_gallery.md, docs/assets/degradations/*.jpg
+    python tools/make_gallery.py --only Haze,Rain     # these pictures only, the page stays as it is
+    python tools/make_gallery.py --out /tmp/gallery --size 320
+
+Everything is seeded. The page is written from the classes: their presets, and the first sentence, `Formula:` and
+`Source:` of their docstrings. Cost: about a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from unirestore.data import SCENE_LABELS, render_scene
+from unirestore.degradations import RECIPES, REGISTRY, Degradation, load_recipe
+from unirestore.degradations.recipe_book import with_severities
+
+SCENE_SEED = 2_000_015
+SEED = 5
+CAPTION = 18
+PICTURES = "assets/degradations"
+SHELVES = (  # title, modules below unirestore.degradations
+    ("Weather and air", ("haze", "rain", "snow", "dust", "smoke", "roads", "spray", "dusk", "headlamps")),
+    ("Water on road and lens", ("puddles", "lens_drops", "surfaces")),
+    ("Camera", ("blur", "kernel_blur", "lowlight", "noise", "camera", "moire", "tone")),
+    ("Compression", ("compression",)),
+    ("Soft effects with layers", ("layers",)),
+    ("Benchmark corruptions", ("corruptions",)),
+)
+OLDER = {  # classes whose docstrings leave formula and source to their module
+    "Haze": {
+        "what": "Haze or fog: light scattered by uneven air that thins with height, under an overcast sky.",
+        "formula": "I = J t + A (1 - t), t = exp(-tau), tau = 3.912 / V d h(d) exp(u n), in linear light",
+        "source": "Koschmieder, 1924; multiple scattering after Narasimhan and Nayar, CVPR 2003, simplified",
+    },
+    "Rain": {
+        "what": "Rain on the road: veil, spray, wet road, streaks, splashes and drops on the windscreen.",
+        "formula": "wet road -> veil and spray -> splashes -> streaks at 40, 14 and 5 m -> windscreen, linear light",
+        "source": "Garg and Nayar, IJCV 75, 2007, simplified; the order and the spray are ours",
+    },
+    "SensorNoise": {
+        "what": "Photon and read noise of a quick all-round camera, partly blurred and partly coloured.",
+        "formula": "B = I + (1.1 shot + read - 0.2 shot I) N(0, 1) in sRGB values",
+        "source": "Foi et al., IEEE TIP 17(10), 2008, simplified",
+    },
+    "JpegCompression": {
+        "what": "Written as JPEG (4:2:0) and read back.",
+        "formula": "B = round(DCT(I) / Q(quality)) Q(quality), 8 x 8 blocks, chroma at half the size",
+        "source": "ITU-T T.81, 1992, with libjpeg's scaling of the tables by quality",
+    },
+}
+
+
+def effects() -> list[type[Degradation]]:
+    """The registered effects of the package that have severities."""
+    return [REGISTRY[name] for name in with_severities()]
+
+
+def shelf_of(cls: type[Degradation]) -> str:
+    """The section of the page that shows `cls`."""
+    parts = cls.__module__.split(".")[2:]
+    return next((title for title, modules in SHELVES if parts[0] in modules), "More")
+
+
+def described(cls: type[Degradation]) -> dict[str, str]:
+    """`what`, `formula` and `source` of a class, as far as its docstring has them."""
+    if cls.__name__ in OLDER:
+        return OLDER[cls.__name__]
+    text = inspect.cleandoc(cls.__doc__ or "")
+    head = re.split(r"\n\s*\n|\n(?=Formula:|Source:|Args:)", text, maxsplit=1)[0]
+    found = {"what": " ".join(head.split())}
+    for key in ("Formula", "Source"):
+        match = re.search(rf"^{key}:(.*?)(?=^\S+:\s|^\s*$|\Z)", text, re.MULTILINE | re.DOTALL)
+        if match:
+            found[key.lower()] = " ".join(match[1].split())
+    return found
+
+
+def panel(image: np.ndarray, title: str) -> np.ndarray:
+    """(H, W, 3) RGB uint8 with its title on a white strip above."""
+    strip = np.full((CAPTION, image.shape[1], 3), 255, np.uint8)
+    cv2.putText(strip, title, (3, CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+    return np.concatenate([strip, image])
+
+
+def sheet(panels: Sequence[np.ndarray], columns: int = 3, gap: int = 4) -> np.ndarray:
+    """Panels of one size in rows, RGB uint8."""
+    height, width = panels[0].shape[:2]
+    rows = -(-len(panels) // columns)
+    page = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for number, one in enumerate(panels):
+        top, left = number // columns * (height + gap), number % columns * (width + gap)
+        page[top : top + height, left : left + width] = one
+    return page
+
+
+def of_effect(cls: type[Degradation], scene) -> np.ndarray:
+    """The scene and its five severities."""
+    company = {"depth": scene.depth, "label_map": scene.label_map, "class_names": SCENE_LABELS}
+    panels = [panel(scene.image, "clean")]
+    for severity in range(1, 6):
+        degraded = cls(severity=severity)(scene.image, seed=SEED, **company)
+        panels.append(panel(degraded, f"severity {severity}"))
+    return sheet(panels)
+
+
+def of_recipe(name: str, scene) -> np.ndarray:
+    """Six draws of a recipe."""
+    recipe = load_recipe(name)
+    panels = [
+        panel(recipe.draw(seed)(scene.image, seed=seed, depth=scene.depth), f"seed {seed}")
+        for seed in range(6)
+    ]
+    return sheet(panels)
+
+
+def presets_table(cls: type[Degradation]) -> list[str]:
+    """The presets as a Markdown table."""
+    rows = ["| at severity | 1 | 2 | 3 | 4 | 5 |", "|---|---:|---:|---:|---:|---:|"]
+    by_codec = {f"quality of {codec}": values for codec, values in getattr(cls, "QUALITIES", {}).items()}
+    for name, values in {**cls.presets, **by_codec}.items():
+        rows.append(f"| `{name}` | " + " | ".join(_short(value) for value in values) + " |")
+    return rows
+
+
+def page(kinds: Sequence[type[Degradation]]) -> str:
+    """The Markdown page."""
+    out = [
+        "# Gallery of degradations",
+        "",
+        "Every effect at its five severities, on a procedural scene of this project (no photo). Pictures and text are",
+        "made by `python tools/make_gallery.py` from the classes themselves; see [Degradations](degradations.md) for",
+        "how to use them.",
+        "",
+    ]
+    titles = [title for title, _ in SHELVES] + ["More"]
+    for title in titles:
+        shelf = sorted((cls for cls in kinds if shelf_of(cls) == title), key=lambda cls: cls.__name__)
+        if not shelf:
+            continue
+        out += [f"## {title}", ""]
+        for cls in shelf:
+            text = described(cls)
+            place = cls.__module__.replace(".", "/") + ".py"
+            out += [f"### {cls.__name__}", "", text["what"], ""]
+            out += [f"![{cls.__name__}, clean and severity 1 to 5]({PICTURES}/{cls.__name__}.jpg)", ""]
+            if "formula" in text:
+                out += ["```text", text["formula"], "```", ""]
+            if "source" in text:
+                out += [f"Source: {text['source']}", ""]
+            if cls.moves_pixels:
+                out += ["Moves pixels; boxes and label maps follow by `warp_boxes` and `warp_map`.", ""]
+            out += [*presets_table(cls), "", f"`{place}`", ""]
+    out += ["## Recipes", "", "Six draws each; see `unirestore/degradations/recipe_book.py`.", ""]
+    for name in sorted(RECIPES):
+        out += [f"### Recipe {name}", "", f"![six draws of {name}]({PICTURES}/recipe_{name}.jpg)", ""]
+    return "\n".join(out)
+
+
+def main(argv: Sequence[str] | None = None) -> list[Path]:
+    """Write the pictures and the page; returns the pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", default="docs", help="folder of the page (default: docs)")
+    parser.add_argument("--size", type=int, default=224, help="side of a picture (default: 224)")
+    parser.add_argument("--quality", type=int, default=78, help="of the JPEG files (default: 78)")
+    parser.add_argument(
+        "--only", help="names of effects or recipes, with commas; the page is not written then"
+    )
+    args = parser.parse_args(argv)
+    scene = render_scene(SCENE_SEED, size=args.size)
+    kinds, recipes = effects(), sorted(RECIPES)
+    if args.only:
+        wanted = set(args.only.split(","))
+        unknown = wanted - {cls.__name__ for cls in kinds} - set(recipes)
+        if unknown:
+            parser.error(f"no effect or recipe {sorted(unknown)}")
+        kinds = [cls for cls in kinds if cls.__name__ in wanted]
+        recipes = [name for name in recipes if name in wanted]
+    folder = Path(args.out) / PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    jobs = [(cls.__name__, lambda cls=cls: of_effect(cls, scene)) for cls in kinds]
+    jobs += [(f"recipe_{name}", lambda name=name: of_recipe(name, scene)) for name in recipes]
+    for name, make in jobs:
+        path = folder / f"{name}.jpg"
+        if not cv2.imwrite(str(path), make()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, args.quality]):
+            raise OSError(f"{path} could not be written")
+        made.append(path)
+    if not args.only:
+        (Path(args.out) / "degradations_gallery.md").write_text(page(kinds), encoding="utf-8")
+    print(f"{len(made)} pictures in {folder}, {sum(p.stat().st_size for p in made) / 1e6:.1f} MB")
+    return made
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_short(v) for v in value) + ")"
+    return str(value)
+
+
+if __name__ == "__main__":
+    main()
