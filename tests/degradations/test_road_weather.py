@@ -304,6 +304,21 @@ def test_ground_geometry():
     assert found[20:22].max() > 0.5 and found[:15].max() < 1e-3 and found[30:].max() < 1e-3
 
 
+@pytest.mark.parametrize("name", ["road_snow", "road_sand", "road_all"])
+def test_the_other_road_mixtures_draw_their_kinds(name):
+    known = {"road_snow": {"Snow"}, "road_sand": {"Dust"}, "road_all": {"Haze", "Rain", "Snow", "Dust"}}[name]
+    image, labels = street(48, 64)
+    found = set()
+    for seed in range(30):
+        effect = WeatherMixture(name).draw(seed)
+        found |= {type(e).__name__ for e in effect.effects[0].effects} & {"Haze", "Rain", "Snow", "Dust"}
+        if seed < 4:
+            again, number = from_manifest(json.loads(json.dumps(effect.to_manifest(seed))))
+            once = effect(image, seed=seed, label_map=labels, class_names=CLASSES)
+            assert np.array_equal(once, again(image, seed=number, label_map=labels, class_names=CLASSES))
+    assert found == known
+
+
 @pytest.mark.parametrize("name", ["road_fog", "road_rain", "road"])
 def test_road_mixtures_draw_replayable_weather(name):
     assert name in MIXTURES

@@ -11,7 +11,7 @@ from .compose import Compose, Identity
 from .haze import Haze
 from .noise_fields import generator
 from .rain import Rain
-from .roads import RoadFog, RoadRain, road_camera
+from .roads import RoadFog, RoadRain, RoadSand, RoadSnow, road_camera
 
 MIXTURES: dict[str, dict[str, float]] = {
     "haze": {"haze": 1.0},
@@ -21,9 +21,17 @@ MIXTURES: dict[str, dict[str, float]] = {
     "road_fog": {"road_fog": 1.0},
     "road_rain": {"road_rain": 1.0},
     "road": {"road_fog": 0.55, "road_rain": 0.45},
+    "road_snow": {"road_snow": 1.0},
+    "road_sand": {"road_sand": 1.0},
+    "road_all": {"road_fog": 0.35, "road_rain": 0.3, "road_snow": 0.2, "road_sand": 0.15},
 }
-WEATHER: dict[str, type] = {"haze": Haze, "rain": Rain, "road_fog": RoadFog, "road_rain": RoadRain}
-ROAD_KINDS = {"road_fog", "road_rain"}  # their camera is `roads.road_camera`
+ROADS: dict[str, type] = {  # their camera is `roads.road_camera`
+    "road_fog": RoadFog,
+    "road_rain": RoadRain,
+    "road_snow": RoadSnow,
+    "road_sand": RoadSand,
+}
+WEATHER: dict[str, type] = {"haze": Haze, "rain": Rain, **ROADS}
 
 
 class WeatherMixture:
@@ -68,6 +76,6 @@ class WeatherMixture:
             weather = WEATHER[kind].sample(rng, self.severity)
         if not self.camera:
             return weather
-        if kind in ROAD_KINDS:
+        if kind in ROADS:
             return Compose(effects=(weather, *road_camera(rng)))
         return Compose(effects=(weather, SensorNoise.sample(rng), JpegCompression.sample(rng)))

@@ -1,4 +1,4 @@
-"""Weather as photos of real roads show it: samplers that draw fog and rain together with light and camera.
+"""Weather as photos of real roads show it: samplers that draw it together with light and camera.
 
 `Haze` and `Rain` are the physics; these samplers choose their parameters so that the statistics of the
 result (`statistics.py`) come close to real road photos, and add what those have besides: lamps and their
@@ -13,11 +13,13 @@ import numpy as np
 from .base import Degradation
 from .camera import JpegCompression, SensorNoise
 from .compose import Compose
+from .dust import Dust
 from .haze import Haze
 from .headlamps import HeadLamps
 from .light import to_linear
 from .rain import Rain
 from .scattering import sample_airlight
+from .snow import Snow
 from .tone import Tone
 
 
@@ -96,6 +98,26 @@ class RoadRain:
         )
         tone = _tone(rng, levels=0.9, softness=0.2, tint=0.01)
         return Compose(effects=(_sunless(rng), rain, *_lamps(rng, 0.6, wet=1.0), tone))
+
+
+class RoadSnow:
+    """Snow on a road: veil, flakes, white ground, sometimes lamps, and tone."""
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Compose:
+        """Random concrete parameters; near the presets of `Snow` where `severity` is given."""
+        tone = _tone(rng, levels=0.8, softness=0.2)
+        return Compose(effects=(_sunless(rng), Snow.sample(rng, severity), *_lamps(rng, 0.4, wet=0.4), tone))
+
+
+class RoadSand:
+    """Dust and sand on a road: coloured air, drifts, sometimes lamps, and tone."""
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Compose:
+        """Random concrete parameters; near the presets of `Dust` where `severity` is given."""
+        tone = _tone(rng, levels=0.7, softness=0.6)
+        return Compose(effects=(Dust.sample(rng, severity), *_lamps(rng, 0.3, wet=0.1), tone))
 
 
 def road_camera(rng: np.random.Generator) -> tuple[Degradation, ...]:
