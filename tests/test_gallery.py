@@ -1,0 +1,50 @@
+"""The gallery page shows every effect as the code has it now."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from unirestore.degradations import REGISTRY
+
+
+@pytest.fixture(scope="module")
+def tool(repository):
+    spec = importlib.util.spec_from_file_location("make_gallery", repository / "tools/make_gallery.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_every_effect_with_its_presets(tool, repository):
+    """Fails when an effect or its presets changed: run `python tools/make_gallery.py`."""
+    page = (repository / "docs/degradations_gallery.md").read_text()
+    for cls in tool.effects():
+        section = page.split(f"\n### {cls.__name__}\n")
+        assert len(section) == 2, f"{cls.__name__} is not on the page"
+        assert "\n".join(tool.presets_table(cls)) in section[1].split("\n### ")[0], cls.__name__
+        assert (repository / "docs" / tool.PICTURES / f"{cls.__name__}.jpg").stat().st_size < 200_000
+    for name in tool.RECIPES:
+        assert (repository / "docs" / tool.PICTURES / f"recipe_{name}.jpg").is_file()
+
+
+def test_every_effect_has_a_sentence_a_formula_and_a_source(tool):
+    lacking = {
+        cls.__name__: [key for key in ("what", "formula", "source") if not tool.described(cls).get(key)]
+        for cls in tool.effects()
+    }
+    assert {name: keys for name, keys in lacking.items() if keys} == {}
+
+
+def test_pictures_are_made_of_the_scene_and_its_severities(tool, tmp_path):
+    made = tool.main(["--out", str(tmp_path), "--size", "64", "--only", "JpegCompression,web"])
+    assert [path.name for path in made] == ["JpegCompression.jpg", "recipe_web.jpg"]
+    assert not (tmp_path / "degradations_gallery.md").exists()
+    scene = tool.render_scene(tool.SCENE_SEED, size=64)
+    sheet = tool.of_effect(REGISTRY["JpegCompression"], scene)
+    top = tool.CAPTION
+    assert np.array_equal(sheet[top : top + 64, :64], scene.image)
+    worst = REGISTRY["JpegCompression"](severity=5)(scene.image, seed=tool.SEED)
+    assert np.array_equal(sheet[-64:, -64:], worst)
+    with pytest.raises(SystemExit):
+        tool.main(["--out", str(tmp_path), "--only", "Hail"])
