@@ -111,3 +111,18 @@ def test_outside_is_filled_or_mirrored_and_sizes_must_match():
         geometry.warp_map(np.zeros((5, 5)), left)
     with pytest.raises(ValueError, match=r"\(9, 9, 2\)"):
         geometry.warp_boxes(np.zeros((1, 4)), left, (9, 9))
+
+
+def test_every_effect_that_moves_pixels_moves_them_as_its_map_says():
+    """On a smooth photo, sampling it by the map gives what the effect gives."""
+    rows, columns = np.mgrid[0:64, 0:80]
+    image = np.stack([columns * 3, rows * 3, rows + columns], -1).astype(np.uint8)
+    movers = [cls for cls in REGISTRY.values() if cls.moves_pixels is True]
+    assert movers, "no registered effect moves pixels"
+    for cls in movers:
+        for severity in (1, 5) if cls.presets else (None,):
+            effect = cls(severity=severity)
+            field = effect.sampling_map((64, 80), effect._generator(3))
+            expected = cv2.remap(image, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+            found = effect(image, seed=3).astype(int)
+            assert np.abs(found - expected)[12:-12, 12:-12].mean() < 3, cls.__name__
