@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from ..base import Scene, require
-from ..camera import JpegCompression
 from ..light import triple
 from . import draws
-from .base import Corruption, draw_severity
+from .base import Corruption
+
+IMREAD_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)  # OpenCV 4.11 and later decode to RGB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,18 @@ class BrightnessC(Corruption):
         out = image * gain[..., None]
         if black.any():
             out[black] = np.float32(self.amount)
+        return out
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        planes = cv2.split(image)
+        value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+        levels = np.arange(256, dtype=np.float32)
+        target = np.minimum(levels + np.float32(255 * self.amount), 255)
+        gain = cv2.LUT(value, target / np.maximum(levels, 1))
+        out = cv2.merge([cv2.convertScaleAbs(gain * plane) for plane in planes])
+        black = value == 0
+        if black.any():
+            out[black] = round(255 * self.amount)
         return out
 
 
@@ -79,6 +94,34 @@ class SaturateC(Corruption):
             out[grey] = np.stack([value[grey], shade, shade], axis=-1)
         return out
 
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        red, green, blue = cv2.split(image)
+        value = cv2.max(cv2.max(red, green), blue)
+        lowest = cv2.min(cv2.min(red, green), blue)
+        ratio = self._ratios().take(value.astype(np.uint16) * np.uint16(256) + lowest)
+        out = [
+            cv2.convertScaleAbs(value - ratio * cv2.subtract(value, plane)) for plane in (red, green, blue)
+        ]
+        if self.offset > 0:  # grey has no hue: it counts as red
+            grey = cv2.compare(value, lowest, cv2.CMP_EQ)
+            shade = cv2.multiply(value, 1 - min(1.0, self.offset))
+            out[1:] = [cv2.copyTo(shade, grey, plane) for plane in out[1:]]
+        return cv2.merge(out)
+
+    def _ratios(self) -> np.ndarray:
+        """(65536,) float32: new saturation over old one for every pair 256 * largest + smallest channel."""
+        return _saturation_ratios(self.factor, self.offset)
+
+
+@lru_cache(maxsize=8)
+def _saturation_ratios(factor: float, offset: float) -> np.ndarray:
+    value, lowest = np.arange(256, dtype=np.float32)[:, None], np.arange(256, dtype=np.float32)[None]
+    saturation = np.maximum(value - lowest, 0) / np.maximum(value, 1)
+    wanted = np.clip(saturation * np.float32(factor) + np.float32(offset), 0, 1)
+    table = (wanted / np.maximum(saturation, np.float32(1e-6))).reshape(-1)
+    table.setflags(write=False)
+    return table
+
 
 def largest(image: np.ndarray) -> np.ndarray:
     """(H, W): the largest channel, V of HSV."""
@@ -108,9 +151,14 @@ class ContrastC(Corruption):
         out += (mean * (1 - self.factor)).astype(np.float32)
         return out
 
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        mean = np.array(cv2.mean(image)[:3])
+        table = np.arange(256)[:, None] * self.factor + mean * (1 - self.factor)
+        return cv2.LUT(image, np.clip(np.rint(table), 0, 255).astype(np.uint8).reshape(1, 256, 3))
+
 
 @dataclass(frozen=True, kw_only=True)
-class JpegC(JpegCompression):
+class JpegC(Corruption):
     """JPEG of the benchmark: low libjpeg qualities, 4:2:0 chroma.
 
     Formula: y = decode(encode(x, quality)).
@@ -120,17 +168,30 @@ class JpegC(JpegCompression):
         quality: libjpeg quality, 1 to 100.
     """
 
+    quality: int | None = None
+
     name: ClassVar = "jpeg_compression"
-    monotone: ClassVar = True
     presets: ClassVar = {"quality": (25, 18, 15, 10, 7)}
 
-    @classmethod
-    def sample(cls, rng: np.random.Generator, severity: int | None = None) -> JpegC:
-        """The published quality of `severity`; without one, of a severity drawn with `SEVERITY_SHARES`."""
-        return cls(severity=draw_severity(rng) if severity is None else severity)
+    def check(self) -> None:
+        require(
+            isinstance(self.quality, int) and 1 <= self.quality <= 100,
+            f"quality must be an integer in 1..100, got {self.quality!r}",
+        )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        return super().apply(image, rng, scene)
+        eight = np.clip(np.rint(image * np.float32(255)), 0, 255).astype(np.uint8)
+        return self.apply_bytes(eight, rng).astype(np.float32) * np.float32(1 / 255)
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        written, code = cv2.imencode(
+            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, self.quality]
+        )
+        if not written:
+            raise RuntimeError(f"OpenCV could not write a JPEG of shape {image.shape}")
+        if IMREAD_RGB is not None:
+            return cv2.imdecode(code, IMREAD_RGB)
+        return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +216,13 @@ class PixelateC(Corruption):
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         height, width = scene.shape
         small = box_mean(box_mean(image, int(height * self.scale), 0), int(width * self.scale), 1)
+        out = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return out.reshape(image.shape)
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = image.shape[:2]
+        size = (max(1, int(width * self.scale)), max(1, int(height * self.scale)))
+        small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
         out = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return out.reshape(image.shape)
 

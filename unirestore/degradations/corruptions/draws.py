@@ -39,6 +39,18 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
+def _rounded_quantiles(sigma: float) -> np.ndarray:
+    table = np.rint(_normal_quantiles() * np.float32(sigma)).astype(np.int16)
+    table.setflags(write=False)
+    return table
+
+
+def rounded_normal(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> np.ndarray:
+    """`shape` int16: `sigma` times `normal(rng, shape)`, rounded."""
+    return _rounded_quantiles(float(sigma)).take(bits16(rng, shape))
+
+
+@lru_cache(maxsize=8)
 def _poisson_quantiles(peak: float) -> np.ndarray:
     """(256, POISSON_QUANTILES) uint16: row v holds the quantiles of a Poisson count of mean `peak * v / 255`."""
     table = np.zeros((256, POISSON_QUANTILES), np.uint16)

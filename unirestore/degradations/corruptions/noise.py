@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import numpy as np
 
 from ..base import Scene, require
@@ -34,6 +35,11 @@ class GaussianNoiseC(Corruption):
         noise *= np.float32(self.sigma)
         noise += image
         return noise
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        if self.sigma > 25:  # beyond 16 bits
+            return None
+        return cv2.add(image, draws.rounded_normal(rng, image.shape, 255 * self.sigma), dtype=cv2.CV_8U)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,14 @@ class ImpulseNoiseC(Corruption):
             out[bits > 65535 - half] = 1
         return out
 
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        bits = draws.bits16(rng, image.shape)
+        half = round(self.amount * 32768)
+        out = image * (bits >= half)
+        if half > 0:
+            out |= np.negative((bits > 65535 - half).view(np.uint8))  # 1 becomes 255
+        return out
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpeckleNoiseC(Corruption):
@@ -109,3 +123,10 @@ class SpeckleNoiseC(Corruption):
         noise += np.float32(1)
         noise *= image
         return noise
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        factor = draws.normal(rng, image.shape)
+        factor *= np.float32(self.sigma)
+        factor += np.float32(1)
+        factor *= image
+        return cv2.convertScaleAbs(np.maximum(factor, 0, out=factor))
