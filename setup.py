@@ -44,11 +44,18 @@ EXTRAS = {
     # monocular depth for degradations; building data sets on a cluster
     "depth": ["transformers>=4.45"],
     "ray": ["ray[data]>=2.30"],
+    "bench": [
+        "imagecorruptions",
+        "albumentations",
+        "kornia",
+    ],  # benchmarks/degradation_speed.py, nothing else
     "docs": ["mkdocs>=1.6,<2"],
     "test": ["pytest>=8", "pytest-cov>=5", "coverage>=7.10", "pytest-xdist>=3.6", "hypothesis>=6.100"],
     "dev": ["ruff>=0.6", "pre-commit"],
 }
-EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
+EXTRAS["all"] = sorted(
+    {requirement for name, group in EXTRAS.items() if name != "bench" for requirement in group}
+)
 
 
 def version() -> str:

@@ -159,7 +159,12 @@ SIMPLER: dict[tuple[str, str], str] = {
     ("ContrastC", "albumentations"): "scales every byte by table, ours towards the mean of the photo",
     ("SaturateC", "albumentations"): "mixes with grey, ours scales the saturation of HSV",
     ("SaturateC", "kornia"): "mixes with grey in float, ours scales the saturation of HSV",
-    ("PixelateC", "albumentations"): "enlarges by OpenCV's table of neighbours after weighted averages",
+    ("PixelateC", "albumentations"): "OpenCV's area weights, ours the benchmark's boxes of whole pixels",
+    (
+        "JpegC",
+        "albumentations",
+    ): "hands RGB to an encoder that takes BGR: no conversion, red and blue swapped",
+    ("JpegCompression", "albumentations"): "hands RGB to an encoder that takes BGR, as above",
     ("Haze", "imagecorruptions"): "one noise plane added to all of the photo, no distance, no light",
     ("Rain", "albumentations"): "draws straight lines and darkens",
     ("Rain", "kornia"): "adds straight lines",

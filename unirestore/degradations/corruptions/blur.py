@@ -77,6 +77,7 @@ class GlassBlurC(Corruption):
     Source: Hendrycks and Dietterich, ICLR 2019, who speak of swaps; their program's swap, on colour photos, leaves
     both pixels with one colour, and that is what the published photos show. Pixels take turns from the lower
     right to the upper left; here turns that cannot touch each other are taken at once, with the same result.
+    Severity 2 has one round to severity 1's two, and is about as bad.
 
     Args:
         sigma: of the blur before and after, in pixels, >= 0.
@@ -89,6 +90,7 @@ class GlassBlurC(Corruption):
     passes: int | None = None
 
     name: ClassVar = "glass_blur"
+    monotone: ClassVar = False
     presets: ClassVar = {
         "sigma": (0.7, 0.9, 1.0, 1.1, 1.5),
         "distance": (1, 2, 2, 3, 4),
