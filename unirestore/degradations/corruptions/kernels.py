@@ -37,6 +37,7 @@ def disc(radius: float, alias: float) -> np.ndarray:
     kernel = (span[:, None] ** 2 + span[None, :] ** 2 <= radius**2).astype(np.float32)
     side = 2 * margin + 1
     kernel = cv2.GaussianBlur(kernel / kernel.sum(), (side, side), alias, borderType=cv2.BORDER_CONSTANT)
+    kernel[kernel < 1e-9] = 0  # the tails of a narrow Gaussian make products too small for fast arithmetic
     kernel.setflags(write=False)
     return kernel
 
