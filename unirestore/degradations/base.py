@@ -201,7 +201,7 @@ class Degradation:
                 raise ValueError(
                     f"depth is {depth.shape}, the photo is {shape}; resize the depth to the photo"
                 )
-            if np.isnan(depth).any() or (depth < 0).any():
+            if not depth.min() >= 0:  # also NaN
                 raise ValueError("depth must be in metres, >= 0 and without NaN; use infinity for the sky")
         if label_map is not None:
             label_map = np.asarray(label_map)
@@ -274,7 +274,7 @@ def to_float_rgb(image: Any) -> tuple[np.ndarray, Any]:
     grey = image.ndim == 2 or shape[2] == 1
     planes = np.repeat(image.reshape(*shape[:2], 1), 3, axis=2) if grey else image
     if dtype == np.uint8:
-        pixels = planes.astype(np.float32) * np.float32(1 / 255)
+        pixels = np.multiply(planes, np.float32(1 / 255), dtype=np.float32)
     else:
         low, high = float(planes.min()), float(planes.max())
         if not (low >= -1e-3 and high <= 1 + 1e-3):
@@ -286,7 +286,9 @@ def to_float_rgb(image: Any) -> tuple[np.ndarray, Any]:
             out = cv2.cvtColor(np.ascontiguousarray(out, dtype=np.float32), cv2.COLOR_RGB2GRAY)
         out = out.reshape(shape)
         if dtype == np.uint8:
-            return np.clip(np.rint(out * np.float32(255)), 0, 255).astype(np.uint8)
+            levels = np.multiply(out, np.float32(255), dtype=np.float32)
+            levels = np.clip(levels, 0, 255, out=levels)
+            return cv2.convertScaleAbs(levels).reshape(shape)  # rounds to even
         return np.clip(out, 0, 1).astype(np.float32, copy=False)
 
     return pixels, restore

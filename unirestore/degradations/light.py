@@ -9,7 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .memory import keep_freed_memory
+
 _STEPS = 255 * 32  # a multiple of 255, so that 8-bit levels fall on table entries
+_PIECE = 1 << 15  # values looked up at a time
+
+keep_freed_memory()
 
 
 def _decode(srgb: np.ndarray) -> np.ndarray:
@@ -24,19 +29,27 @@ _LINEAR = _decode(np.linspace(0, 1, _STEPS + 1)).astype(np.float32)
 _SRGB = _encode(np.linspace(0, 1, _STEPS + 1) ** 2).astype(np.float32)  # indexed by the square root
 
 
+def _look_up(table: np.ndarray, values: np.ndarray, *, root: bool) -> np.ndarray:
+    """Nearest entry of `table` for `values` in [0, 1] (its square root if `root`), piece by piece in the cache."""
+    values = np.asarray(values, np.float32, order="C")
+    out = np.empty_like(values)
+    source, target = values.reshape(-1), out.reshape(-1)
+    for start in range(0, source.size, _PIECE):
+        index = source[start : start + _PIECE]
+        index = np.sqrt(np.clip(index, 0, 1)) * np.float32(_STEPS) if root else index * np.float32(_STEPS)
+        index += np.float32(0.5)
+        np.take(table, index.astype(np.intp), mode="clip", out=target[start : start + _PIECE])
+    return out
+
+
 def to_linear(srgb: np.ndarray) -> np.ndarray:
     """sRGB in [0, 1] to linear light in [0, 1]; float32, any shape; clipped to the range."""
-    index = np.multiply(srgb, np.float32(_STEPS), dtype=np.float32)
-    index += np.float32(0.5)
-    return _LINEAR.take(index.astype(np.int16), mode="clip")
+    return _look_up(_LINEAR, srgb, root=False)
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """Linear light to sRGB in [0, 1], the inverse of `to_linear`; above 1 it saturates, as a sensor does."""
-    index = np.sqrt(np.clip(linear, 0, 1), dtype=np.float32)
-    index *= np.float32(_STEPS)
-    index += np.float32(0.5)
-    return _SRGB.take(index.astype(np.int16), mode="clip")
+    return _look_up(_SRGB, linear, root=True)
 
 
 def triple(plane: np.ndarray) -> np.ndarray:
@@ -44,10 +57,15 @@ def triple(plane: np.ndarray) -> np.ndarray:
     return cv2.merge([plane, plane, plane])
 
 
+def mixed(picture: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """`picture` with the (H, W) `share` of it, in [0, 1], replaced by `other`; (H, W, C) float32, within 1e-5."""
+    return cv2.blendLinear(picture, other, 1 - share, share).reshape(picture.shape)
+
+
 def exp(plane: np.ndarray) -> np.ndarray:
     """exp of an (H, W) float32 plane; exponents are cut to -40..40, as denormal numbers are slow."""
     plane = np.clip(plane, -40, 40).astype(np.float32, copy=False)
-    return cv2.exp(plane).reshape(plane.shape)
+    return cv2.exp(plane, plane).reshape(plane.shape)
 
 
 def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:

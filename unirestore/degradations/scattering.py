@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from .depth import FOCAL
-from .light import blurred, exp, ramp, to_linear, triple
+from .light import blurred, exp, mixed, ramp, to_linear, triple
 from .noise_fields import smooth_noise
 
 CONTRAST_LOSS = 3.912  # -ln(0.02)
@@ -81,10 +81,15 @@ def open_sky(image: np.ndarray, depth: np.ndarray, horizon: float) -> np.ndarray
     the fog. `image` (H, W, 3) sRGB in [0, 1].
     """
     height = image.shape[0]
-    red, _, blue = cv2.split(image)
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height
-    above = ramp(horizon - rows, 0.0, 0.06)[:, None]
-    return ramp(blue, 0.74, 0.92) * ramp(blue - red, -0.12, -0.04) * ramp(depth, 15.0, 40.0) * above
+    above = ramp(horizon - rows, 0.0, 0.06)
+    end = int(np.count_nonzero(above))  # below it nothing is sky
+    sky = np.zeros(depth.shape, np.float32)
+    if end:
+        red, blue = (cv2.extractChannel(image[:end], channel).reshape(end, -1) for channel in (0, 2))
+        sky[:end] = ramp(blue, 0.74, 0.92) * ramp(blue - red, -0.12, -0.04) * ramp(depth[:end], 15.0, 40.0)
+        sky[:end] *= above[:end, None]
+    return sky
 
 
 def overcast(light: np.ndarray, flatness: float, unit: float) -> np.ndarray:
@@ -93,8 +98,9 @@ def overcast(light: np.ndarray, flatness: float, unit: float) -> np.ndarray:
     Divides linear `light` (H, W, 3) by (blurred luminance / MID_GREY) to the power `flatness`, gain 0.5 to 3.
     """
     luminance = blurred(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY), 12 * unit) + np.float32(0.02)
-    gain = cv2.pow(luminance * np.float32(1 / MID_GREY), -flatness).reshape(luminance.shape)
-    return light * triple(np.clip(gain, 0.5, 3.0))
+    gain = cv2.log(luminance * np.float32(1 / MID_GREY)).reshape(luminance.shape)
+    gain = np.clip(exp(gain * np.float32(-flatness)), 0.5, 3.0)  # an eighth of the time of cv2.pow
+    return light * triple(gain)
 
 
 def scatter(
@@ -121,13 +127,12 @@ def scatter(
     t = exp(-tau)
     radiance = light if lamps is None else light + lamps
     if blur > 0:
-        spread = triple((1 - exp(tau * np.float32(-0.6))) * np.float32(min(blur, 1)))
-        radiance = radiance + spread * (blurred(radiance, 2.0 * unit * (0.5 + blur)) - radiance)
-    out = radiance - airlight
-    out *= triple(t)
-    out += airlight
+        spread = (1 - exp(tau * np.float32(-0.6))) * np.float32(min(blur, 1))
+        radiance = mixed(radiance, blurred(radiance, 2.0 * unit * (0.5 + blur)), spread)
+    out = mixed(airlight, radiance, t)
     if glow > 0:
-        sources = np.maximum(light - np.float32(0.6), 0)
+        sources = light - np.float32(0.6)
+        np.maximum(sources, 0, out=sources)
         if lamps is not None:
             sources += lamps
         shrink = 4 if min(height, width) >= 32 else 1
