@@ -15,6 +15,7 @@ from unirestore.degradations import (
     CorruptionMixture,
     Identity,
     corruption,
+    draws,
     from_manifest,
 )
 from unirestore.degradations.corruptions import (
@@ -41,7 +42,6 @@ from unirestore.degradations.corruptions import (
     SpeckleNoiseC,
     ZoomBlurC,
     blur,
-    draws,
     frost,
     kernels,
 )

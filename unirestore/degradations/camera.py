@@ -14,8 +14,9 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from .base import Degradation, Scene, require
-from .light import triple
+from .base import Degradation, Scene, require, to_bytes
+
+IMREAD_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)  # OpenCV 4.11 and later decode to RGB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +61,56 @@ class SensorNoise(Degradation):
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        height, width = image.shape[:2]
-        common = rng.standard_normal((height, width), dtype=np.float32)
+        noise = self._noise(image.shape[:2], rng)
+        noise *= self._deviation(image)
+        noise += image
+        return noise
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = self._noise(image.shape[:2], rng)
+        levels = np.arange(256, dtype=np.float32)
+        noise *= cv2.LUT(image, 255 * self._deviation(levels * np.float32(1 / 255)))
+        return cv2.add(image, noise, dtype=cv2.CV_8U)
+
+    def _deviation(self, image: np.ndarray) -> np.ndarray:
+        """Deviation of the noise at each value of `image`.
+
+        Photon noise has variance ~ L in linear light; through the sRGB curve its deviation is nearly level, a
+        little stronger in the dark.
+        """
+        return np.float32(self.shot * 1.1 + self.read) - np.float32(0.2 * self.shot) * image
+
+    def _noise(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(H, W, 3) float32 noise of deviation about 1: `grain` that the channels share, and coarser colour."""
+        height, width = shape
+        common = rng.standard_normal(shape, dtype=np.float32)
+        share = float(np.sqrt(1 - self.colour))
         if self.grain > 0:
-            side = cv2.getGaussianKernel(5, max(self.grain, 0.05))
-            common = cv2.GaussianBlur(common, (5, 5), max(self.grain, 0.05)).reshape(height, width)
-            common *= np.float32(1 / (side**2).sum())  # keeps the deviation at 1
-        noise = triple(common * np.float32(np.sqrt(1 - self.colour)))
-        if self.colour > 0:  # colour noise is coarser than brightness noise: demosaicking and chroma filters
-            half = rng.standard_normal(
-                (max(1, (height + 1) // 2), max(1, (width + 1) // 2), 3), dtype=np.float32
-            )
-            half = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
-            noise += half * np.float32(1.5 * np.sqrt(self.colour))
-        # Photon noise has variance ~ L in linear light; through the sRGB curve its deviation is nearly level,
-        # a little stronger in the dark.
-        noise *= np.float32(self.shot * 1.1 + self.read) - np.float32(0.2 * self.shot) * image
-        return image + noise
+            taps = cv2.getGaussianKernel(5, max(self.grain, 0.05))
+            taps = (taps * np.sqrt(share / (taps**2).sum())).astype(np.float32)  # keeps the deviation
+            common = cv2.sepFilter2D(common, cv2.CV_32F, taps, taps)
+        else:
+            common *= np.float32(share)
+        noise = cv2.cvtColor(common, cv2.COLOR_GRAY2RGB)
+        if self.colour > 0:  # coarser than brightness noise: demosaicking and chroma filters
+            half = rng.standard_normal(((height + 1) // 2, (width + 1) // 2, 3), dtype=np.float32)
+            half *= np.float32(1.5 * np.sqrt(self.colour))
+            noise += cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
+        return noise
+
+
+def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """(H, W, 3) uint8 RGB written by libjpeg at `quality` (1 to 100), 4:2:0 chroma, and read back.
+
+    Raises RuntimeError where OpenCV cannot write it (a side above 65,500 pixels).
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    written, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not written:
+        raise RuntimeError(f"OpenCV could not write a JPEG of shape {image.shape}")
+    if IMREAD_RGB is not None:
+        return cv2.imdecode(code, IMREAD_RGB)
+    return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +139,8 @@ class JpegCompression(Degradation):
         return cls(severity=severity, quality=int(cls.presets["quality"][severity - 1] + rng.integers(-4, 5)))
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        eight = np.clip(np.rint(image[..., ::-1] * np.float32(255)), 0, 255).astype(
-            np.uint8
-        )  # BGR for OpenCV
-        written, code = cv2.imencode(".jpg", eight, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        if not written:
-            raise RuntimeError(f"OpenCV could not write a JPEG of shape {eight.shape}")
-        read = cv2.imdecode(code, cv2.IMREAD_COLOR)
-        return np.ascontiguousarray(read[..., ::-1]).astype(np.float32) * np.float32(1 / 255)
+        read = through_jpeg(to_bytes(image), self.quality)
+        return np.multiply(read, np.float32(1 / 255), dtype=np.float32)
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return through_jpeg(image, self.quality)

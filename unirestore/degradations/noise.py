@@ -12,6 +12,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from . import draws
 from .base import Degradation, Scene, require
 from .light import triple
 
@@ -27,7 +28,7 @@ def poisson_like(mean: np.ndarray, rng: np.random.Generator, read: float = 0.0) 
     Cornish-Fisher expansion; Abramowitz and Stegun 26.2.49), several times faster than exact draws. Without
     read noise, means below `FEW` counts are drawn exactly and nothing is negative.
     """
-    z = rng.standard_normal(mean.shape, dtype=np.float32)
+    z = draws.normal(rng, mean.shape)
     variance = mean + np.float32(read * read)
     # The third moment stays `mean` while read noise widens the whole; no photons, no skewness.
     skew = mean / np.maximum(variance, 1)
@@ -47,7 +48,7 @@ def poisson_like(mean: np.ndarray, rng: np.random.Generator, read: float = 0.0) 
 
 def coarse_normal(shape: tuple[int, int], channels: int, size: float, rng: np.random.Generator) -> np.ndarray:
     """(H, W, channels) float32 normal numbers of deviation 1 whose neighbours agree over `size` pixels."""
-    field = rng.standard_normal((*shape, channels), dtype=np.float32)
+    field = draws.normal(rng, (*shape, channels))
     if size > 0.3:
         side = 2 * int(np.ceil(2.5 * size)) + 1
         taps = cv2.getGaussianKernel(side, size, cv2.CV_32F)
@@ -89,12 +90,17 @@ class GaussianNoise(Degradation):
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         if self.grey:
-            noise = triple(rng.standard_normal(image.shape[:2], dtype=np.float32))
+            noise = triple(draws.normal(rng, image.shape[:2]))
         else:
-            noise = rng.standard_normal(image.shape, dtype=np.float32)
+            noise = draws.normal(rng, image.shape)
         noise *= np.float32(self.sigma)
         noise += image
         return noise
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        shape = image.shape[:2] if self.grey else image.shape
+        noise = draws.rounded_normal(rng, shape, 255 * self.sigma)
+        return cv2.add(image, triple(noise) if self.grey else noise, dtype=cv2.CV_8U)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +318,7 @@ class SegmentNoise(Degradation):
                 share = np.minimum(4 * level * level, np.float32(0.3))
                 pepper_or_salt = np.where(hit < 0.5 * share, np.float32(1), np.float32(-1))
                 common += np.where(hit < share, pepper_or_salt, 0)
-        out = rng.standard_normal(image.shape, dtype=np.float32)
+        out = draws.normal(rng, image.shape)
         out *= triple(white)
         out += triple(common)
         out += image

@@ -11,9 +11,8 @@ and weak on one of 2000.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,11 +30,7 @@ def draw_severity(rng: np.random.Generator, shares: tuple[float, ...] = SEVERITY
 
 @dataclass(frozen=True, kw_only=True)
 class Corruption(Degradation):
-    """Base of the benchmark corruptions; every free choice (angle, crop, noise) comes from the seed of the call.
-
-    A subclass may have `apply_bytes`, the same on 8-bit photos without a detour over float: several times faster
-    for the cheap ones, at most one grey level from `apply`.
-    """
+    """Base of the benchmark corruptions; every free choice (angle, crop, noise) comes from the seed of the call."""
 
     name: ClassVar[str] = ""  # as the benchmark calls it
     monotone: ClassVar[bool] = True  # False: the published severities do not always lower PSNR step by step
@@ -48,46 +43,7 @@ class Corruption(Degradation):
         for field in self.shares:
             require(0 <= getattr(self, field) <= 1, f"{field} must lie in [0, 1], got {getattr(self, field)}")
 
-    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-        """Corrupt (H, W, 3) uint8 RGB, same type back, `image` untouched; None leaves it to `apply`."""
-        return None
-
-    def __call__(
-        self,
-        image: Any,
-        *,
-        seed: int,
-        depth: np.ndarray | None = None,
-        label_map: np.ndarray | None = None,
-        class_names: Sequence[str] | None = None,
-    ) -> Any:
-        """As `Degradation.__call__`; depth and labels change nothing here, their sizes are checked all the same."""
-        rest = {"depth": depth, "label_map": label_map, "class_names": class_names}
-        eight = _colour_bytes(image)
-        out = None if eight is None else self.apply_bytes(eight, self._generator(seed))
-        if out is None:
-            return super().__call__(image, seed=seed, **rest)
-        for name in ("depth", "label_map"):
-            shape = eight.shape[:2] if rest[name] is None else np.shape(rest[name])
-            require(shape == eight.shape[:2], f"{name} is {shape}, the photo is {eight.shape[:2]}; resize it")
-        if isinstance(image, np.ndarray):
-            return out.reshape(image.shape)
-        tensor = image.new_empty(image.shape, device="cpu")
-        tensor.numpy()[...] = out.transpose(2, 0, 1)
-        return tensor.to(image.device)
-
     @classmethod
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Corruption:
         """The published parameters of `severity`; without one, of a severity drawn with `SEVERITY_SHARES`."""
         return cls(severity=draw_severity(rng) if severity is None else severity)
-
-
-def _colour_bytes(image: Any) -> np.ndarray | None:
-    """(H, W, 3) uint8 for an 8-bit colour array of that shape or a tensor of (3, H, W); else None."""
-    if getattr(image, "ndim", 0) != 3 or min(image.shape) < 1:
-        return None
-    if isinstance(image, np.ndarray):
-        return np.ascontiguousarray(image) if image.dtype == np.uint8 and image.shape[2] == 3 else None
-    if hasattr(image, "detach") and str(image.dtype) == "torch.uint8" and image.shape[0] == 3:
-        return np.ascontiguousarray(image.detach().cpu().numpy().transpose(1, 2, 0))
-    return None

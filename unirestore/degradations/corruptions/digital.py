@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..base import Scene, require
+from .. import draws
+from ..base import Scene, require, to_bytes
+from ..camera import through_jpeg
 from ..light import triple
-from . import draws
 from .base import Corruption
-
-IMREAD_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)  # OpenCV 4.11 and later decode to RGB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,18 +179,11 @@ class JpegC(Corruption):
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        eight = np.clip(np.rint(image * np.float32(255)), 0, 255).astype(np.uint8)
-        return self.apply_bytes(eight, rng).astype(np.float32) * np.float32(1 / 255)
+        read = through_jpeg(to_bytes(image), self.quality)
+        return np.multiply(read, np.float32(1 / 255), dtype=np.float32)
 
     def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        written, code = cv2.imencode(
-            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, self.quality]
-        )
-        if not written:
-            raise RuntimeError(f"OpenCV could not write a JPEG of shape {image.shape}")
-        if IMREAD_RGB is not None:
-            return cv2.imdecode(code, IMREAD_RGB)
-        return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return through_jpeg(image, self.quality)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from .. import draws
 from ..base import Scene
 from ..noise_fields import generator, smooth_noise
-from . import draws
 from .base import Corruption
 from .kernels import gaussian
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from .. import draws
 from ..base import Scene, require
-from . import draws
 from .base import Corruption
 from .kernels import centre_zoom, gaussian, motion_blur
 from .plasma import plasma
