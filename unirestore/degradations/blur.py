@@ -333,22 +333,41 @@ class TemporalBlur(Degradation):
         frames = self.frames or int(np.clip(np.ceil(travel / 2), 3, 25))
         light = with_highlights(to_linear(image), self.highlights)
         nearness = self._nearness(scene) if self.parallax > 0 and self.shift > 0 else None
+        ahead = self.shift * side * np.array([np.cos(angle), np.sin(angle)])
+        sideways = bend * np.array([-ahead[1], ahead[0]])
+        times = np.linspace(-0.5, 0.5, frames)
+        if self.frames == 0 and frames >= 8:
+            # Two moments a step apart are averaged first, and that picture moves: half the frames, the same mean.
+            times = np.linspace(-0.5, 0.5, frames + frames % 2).reshape(-1, 2)
+            pair = times[0] - times[0].mean()
+            light = self._mean(light, pair, np.outer(pair, ahead), centre, nearness)
+            times = times.mean(axis=1)
+        # The bend leaves no net shift: its mean over the exposure is zero.
+        moves = np.outer(times, ahead) + np.outer(4 * times**2 - 1 / 3, sideways)
+        return to_srgb(self._mean(light, times, moves, centre, nearness))
+
+    def _mean(
+        self,
+        light: np.ndarray,
+        times: np.ndarray,
+        moves: np.ndarray,
+        centre: np.ndarray,
+        nearness: np.ndarray | None,
+    ) -> np.ndarray:
+        """Mean of `light` (H, W, 3) as it lies at `times`, shifted by `moves` (N, 2) x, y pixels at nearness 1."""
+        height, width = light.shape[:2]
+        total, frame = np.zeros_like(light), np.empty_like(light)
         columns = np.arange(width, dtype=np.float32)[None, :]
         rows = np.arange(height, dtype=np.float32)[:, None]
-        along = np.array([np.cos(angle), np.sin(angle)])
-        total = np.zeros_like(light)
-        for time in np.linspace(-0.5, 0.5, frames):
-            # The bend leaves no net shift: its mean over the exposure is zero.
-            sideways = bend * (4 * time * time - 1 / 3)
-            move = (along * time + np.array([-along[1], along[0]]) * sideways) * self.shift * side
+        for time, move in zip(times, moves, strict=True):
             turn, scale = np.deg2rad(self.spin) * time, 1 / (1 + self.zoom * time)
             linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
             offset = centre - linear @ centre
             if nearness is None:
                 matrix = np.column_stack([linear, offset - move])
                 flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-                frame = cv2.warpAffine(
-                    light, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT
+                cv2.warpAffine(
+                    light, matrix, (width, height), frame, flags=flags, borderMode=cv2.BORDER_REFLECT
                 )
             else:
                 linear = linear.astype(np.float32)
@@ -356,9 +375,10 @@ class TemporalBlur(Degradation):
                 at_x += linear[0, 0] * columns + (linear[0, 1] * rows + np.float32(offset[0]))
                 at_y = nearness * np.float32(-move[1])
                 at_y += linear[1, 0] * columns + (linear[1, 1] * rows + np.float32(offset[1]))
-                frame = cv2.remap(light, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-            total += frame.reshape(light.shape)
-        return to_srgb(total * np.float32(1 / frames))
+                cv2.remap(light, at_x, at_y, cv2.INTER_LINEAR, frame, borderMode=cv2.BORDER_REFLECT)
+            cv2.accumulate(frame, total)
+        total *= np.float32(1 / len(times))
+        return total
 
     def _nearness(self, scene: Scene) -> np.ndarray:
         """(H, W) factor of the shift: 1 for the nearest things, 1 - parallax for the farthest."""
