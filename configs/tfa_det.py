@@ -8,12 +8,11 @@ _detector = dict(
     checkpoint="unirestore/weights/scenes-detector/detector.safetensors",
     classes=_classes,
 )
-# the scenes are small: the network works at their full size
-model = dict(restorer=dict(weights="tiny", working_scale=1), downstream=dict(**_detector))
-_steps = 300
+model = dict(restorer=dict(weights="tiny-base"), downstream=dict(**_detector))
+_steps = 1000
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=2.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(type="OneCycleLR", eta_max=1.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
 ]
 train_dataloader = dict(dataset=dict(sources=["scenes_train"], weights=None, resize=(1.0, 1.3)))
 measure = dict(

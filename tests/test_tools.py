@@ -476,3 +476,30 @@ def test_ablation_takes_parts_away_from_the_config_s_own_restorer():
     with pytest.raises(KeyError):
         options_of("no_luck", "tiny")
     assert {"no_cfrm", "no_prior", "no_tfa", "no_feature_matching", "teacher_forced"} < set(ablate.VARIANTS)
+
+
+def test_packed_weights_load_and_give_the_same_picture(tmp_path):
+    from unirestore.models import UniRestore
+
+    torch.manual_seed(0)
+    model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), cfrm_depths=(0, 0, 1)).eval()
+    model.save_pretrained(tmp_path / "trained")
+    pack = load_tool("pack_weights").pack
+    checksum, size = pack(tmp_path / "trained", tmp_path / "packed" / "tiny")
+    file = next((tmp_path / "packed" / "tiny").glob("*.safetensors"))
+    assert (
+        size == file.stat().st_size < 0.6 * next((tmp_path / "trained").glob("*.safetensors")).stat().st_size
+    )
+    assert len(checksum) == 64 and "_name_or_path" not in (file.parent / "config.json").read_text()
+    packed = UniRestore.from_pretrained(tmp_path / "packed" / "tiny")
+    assert {p.dtype for p in packed.parameters()} == {torch.float32}
+    images = torch.rand(1, 3, 40, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(packed(images, task="det"), model(images, task="det"), atol=1e-3, rtol=0)
+
+    with torch.no_grad():
+        model.prompts["det"].fill_(1e6)  # more than half precision holds
+    model.save_pretrained(tmp_path / "trained")
+    with pytest.raises(ValueError, match=r"not finite in half precision, first prompts\.det"):
+        pack(tmp_path / "trained", tmp_path / "packed" / "tiny")
+    assert file.stat().st_size == size

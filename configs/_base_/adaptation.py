@@ -4,7 +4,7 @@ model = dict(
     type="AdaptationStage",
     task="det",
     task_weight=0.5,
-    feature_weight=0.5,
+    feature_weight=2.0,
     perception_weight=3.0,
     downstream=dict(type="FrozenDetector"),
 )

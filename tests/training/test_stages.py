@@ -12,6 +12,7 @@ STAGES = {
     "prior": dict(type="PriorStage"),
     "restoration": dict(type="RestorationStage", start="clean"),
     "restoration from the degraded latent": dict(type="RestorationStage", start="degraded"),
+    "perception": dict(type="PerceptionStage"),
     "adaptation": dict(type="AdaptationStage", start="degraded"),
     "adaptation, teacher-forced": dict(type="AdaptationStage", start="clean"),
     "adaptation without the perception term": dict(type="AdaptationStage", perception_weight=0.0),
@@ -70,6 +71,23 @@ def test_every_part_that_trains_gets_a_gradient(name, stirred_folder, detector, 
         key for key, value in stage.named_parameters() if not value.requires_grad and value.grad is not None
     ]
     assert not frozen
+
+
+def test_perception_teaches_the_prompts_in_turn(stirred_folder, make_stage, make_batch):
+    stage = make_stage(dict(type="PerceptionStage", edge_weight=0.5, restorer=stirred_folder))
+    batch, taught = make_batch(1), {}
+    for first in range(12):
+        batch["index"] = torch.tensor([first])
+        stage.zero_grad()
+        losses = stage(**batch)
+        assert set(losses) == {"loss_pixel", "loss_edge"}
+        sum(losses.values()).backward()
+        read = [task for task in stage.restorer.tasks if stage.restorer.prompts[task].grad is not None]
+        assert len(read) == 1
+        taught[read[0]] = float(losses["loss_edge"].detach())
+    assert set(taught) == set(stage.restorer.tasks)  # twelve draws of two miss one with odds of 1 in 2048
+    weightless = make_stage(dict(type="PerceptionStage", edge_weight=0.0, restorer=stirred_folder))
+    assert float(weightless(**batch)["loss_edge"].detach()) == 0 < taught[read[0]]
 
 
 def test_the_prompt_of_the_task_learns_from_the_detector_alone(

@@ -95,9 +95,17 @@ WEIGHTS: dict[str, Weights] = {
         preset="tiny",
         base="none: VAE and prior are trained from scratch",
         licence="CC BY-NC 4.0 (CamVid photos were trained on)",
-        sha256="f385646f78db137afff04facc689ad1da1f7ff3a97fbbf4931f3fd5efc915c1a",
-        bytes=6866968,
+        sha256="b7fa86707f37ae512edae3fcd8fef8229b1b6e664ce2284ddc099e0b285f2274",
+        bytes=3820596,
         training="docs/model_cards/tiny.md",
+    ),
+    "tiny-base": Weights(
+        preset="tiny",
+        base="none: VAE and prior are trained from scratch",
+        licence="CC BY-NC 4.0 (CamVid photos were trained on)",
+        sha256="feb50b6fc63d802eb74cbd536d8e72bc0f8028abca8bf80e0da117318544921a",
+        bytes=3820596,
+        training="docs/model_cards/tiny-base.md",
     ),
 }
 """Name -> what ships in `unirestore/weights/<name>`; `sha256` and `bytes` are of the safetensors file."""

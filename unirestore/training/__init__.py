@@ -5,6 +5,7 @@ from .autoencoder import AutoencoderStage
 from .checkpoints import ExportRestorer, find_checkpoint, save_restorer
 from .datasets import build_pairs
 from .mixed_precision import Bfloat16OptimWrapper
+from .perception import PerceptionStage
 from .prior import PriorStage
 from .restoration import RestorationStage
 from .safe_loading import read_checkpoint, read_training_checkpoint
@@ -15,6 +16,7 @@ __all__ = [
     "AutoencoderStage",
     "Bfloat16OptimWrapper",
     "ExportRestorer",
+    "PerceptionStage",
     "PriorStage",
     "RestorationStage",
     "TrainingStage",
