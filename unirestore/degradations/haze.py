@@ -107,7 +107,8 @@ class Haze(Degradation):
         light = to_linear(image)
         if self.flatness > 0:
             light = overcast(light, self.flatness, unit)
-        light *= np.float32(self.scene_light)
+        if self.scene_light != 1:
+            light *= np.float32(self.scene_light)
         lamps = vehicle_lamps(scene, self.lamps, rng)
         out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
         if self.exposure:

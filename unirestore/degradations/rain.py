@@ -19,7 +19,7 @@ import numpy as np
 from .base import Degradation, Scene, require
 from .depth import CAMERA_HEIGHT, FOCAL, GROUND
 from .lamps import vehicle_lamps
-from .light import blurred, ramp, to_linear, to_srgb, triple
+from .light import added, blurred, mixed, ramp, to_linear, to_srgb
 from .noise_fields import smooth_noise
 from .scattering import (
     THICK,
@@ -162,20 +162,19 @@ class Rain(Degradation):
         light = to_linear(image)
         if self.flatness > 0:
             light = overcast(light, self.flatness, unit)
-        light *= np.float32(self.scene_light)
+        if self.scene_light != 1:
+            light *= np.float32(self.scene_light)
         lamps = vehicle_lamps(scene, self.lamps, rng)
         if self.wetness > 0:
             lit = light if lamps is None else light + lamps
             light = wet_road(light, lit, air, scene, self.wetness, self.horizon, unit, rng)
         out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
         if self.streaks > 0:
-            opacity = triple(streak_field(scene.shape, self, unit, rng))
-            drop = blurred(out, 12 * unit) * np.float32(0.6) + air * np.float32(0.6)
-            out += opacity * (drop - out)
-            splash = triple(splash_field(depth, self, unit, rng))
-            out += splash * (air - out)
+            drop = added(blurred(out, 12 * unit), 0.6, air, 0.6)
+            out = mixed(out, drop, streak_field(scene.shape, self, unit, rng))
+            out = mixed(out, air, splash_field(depth, self, unit, rng))
         if self.lens > 0:
-            out += np.float32(self.lens) * (blurred(out, 2.2 * unit) - out)
+            out = added(out, 1 - self.lens, blurred(out, 2.2 * unit), self.lens)
         if self.drops > 0:
             out = windscreen(out, self.drops, unit, rng)
         if self.exposure:
@@ -215,7 +214,7 @@ def wet_road(
     share = np.clip(np.float32(wetness) * fresnel * puddles, 0, 0.75) * _ground(scene, line)
     wet = light[line:] * np.float32(1 - 0.3 * wetness)
     out = light.copy()
-    out[line:] = wet + triple(share.astype(np.float32)) * (0.4 * mirrored + 0.8 * air[line:] - wet)
+    out[line:] = mixed(wet, added(mirrored, 0.4, air[line:], 0.8), share)
     return out
 
 
@@ -262,9 +261,9 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
         width_px = max(1, round(0.6 * soft * unit))
         for group, bright in enumerate((255, 170, 100)):
             cv2.polylines(canvas, list(segments[group::3]), False, bright, width_px, cv2.LINE_AA, 4)
-        layer = canvas.astype(np.float32) * np.float32(1 / 255)
-        layer = cv2.GaussianBlur(layer, (0, 0), max(0.3, soft * unit)).reshape(shape)
-        total = np.maximum(total, layer * np.float32(min(2.5, 1 + soft)))
+        layer = blurred(canvas.astype(np.float32), max(0.3, soft * unit))
+        layer *= np.float32(min(2.5, 1 + soft) / 255)
+        np.maximum(total, layer, out=total)
     return np.clip(total * np.float32(rain.streak_strength * 1.6), 0, 0.9)
 
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from .depth import FOCAL
-from .light import blurred, exp, mixed, ramp, to_linear, triple
+from .light import added, blurred, exp, mixed, ramp, to_linear, triple
 from .noise_fields import smooth_noise
 
 CONTRAST_LOSS = 3.912  # -ln(0.02)
@@ -45,10 +45,16 @@ def height_factor(depth: np.ndarray, height_scale: float, horizon: float) -> np.
     density.
     """
     height = depth.shape[0]
-    slope = np.maximum(horizon - (np.arange(height, dtype=np.float32) + 0.5) / height, 0)
-    rise = depth * (slope * np.float32(1 / (FOCAL * height_scale)))[:, None].astype(np.float32)
-    rise = np.maximum(rise, np.float32(1e-3))
-    return (1 - exp(-rise)) / rise
+    slope = horizon - (np.arange(height, dtype=np.float32) + 0.5) / height
+    end = int(np.count_nonzero(slope > 0))
+    factor = np.ones(depth.shape, np.float32)
+    if end:
+        rise = depth[:end] * (slope[:end] * np.float32(1 / (FOCAL * height_scale)))[:, None].astype(
+            np.float32
+        )
+        np.maximum(rise, np.float32(1e-3), out=rise)
+        np.divide(1 - exp(-rise), rise, out=factor[:end])
+    return factor
 
 
 def optical_depth(
@@ -131,16 +137,17 @@ def scatter(
         radiance = mixed(radiance, blurred(radiance, 2.0 * unit * (0.5 + blur)), spread)
     out = mixed(airlight, radiance, t)
     if glow > 0:
-        sources = light - np.float32(0.6)
-        np.maximum(sources, 0, out=sources)
-        if lamps is not None:
-            sources += lamps
         shrink = 4 if min(height, width) >= 32 else 1
-        small = cv2.resize(sources, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
-        halo = blurred(small, 4 * unit / shrink) + np.float32(0.7) * blurred(small, 14 * unit / shrink)
-        halo = cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR).reshape(out.shape)
-        halo *= triple(np.minimum(1 - t, np.float32(0.6)) * np.sqrt(t) * np.float32(glow))
-        out += halo
+        size = (width // shrink, height // shrink)
+        bright = np.float32(0.6)
+        sources = cv2.resize(np.maximum(light, bright), size, interpolation=cv2.INTER_AREA) - bright
+        if lamps is not None:
+            sources += cv2.resize(lamps, size, interpolation=cv2.INTER_AREA)
+        if sources.max() > 1e-6:
+            halo = added(blurred(sources, 4 * unit / shrink), 1, blurred(sources, 14 * unit / shrink), 0.7)
+            halo = cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR)
+            weight = np.minimum(1 - t, bright) * np.sqrt(t) * np.float32(glow)
+            cv2.accumulateProduct(halo, triple(weight), out)
     return out
 
 
