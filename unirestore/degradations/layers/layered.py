@@ -147,3 +147,7 @@ class _Tap:
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         self.rendered = self.effect.render(image, rng, scene)
         return self.rendered.over(image)
+
+    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> None:
+        """None: layers are made of floats."""
+        return None
