@@ -5,6 +5,7 @@ _base_ = "_base_/photos.py"
 model = dict(type="PerceptionStage", restorer=dict(weights="work_dirs/restore/restorer", working_scale=2))
 # prompts are not weights: nothing pulls them to zero
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0)}))
+find_unused_parameters = True  # under DDP: a batch reads the prompt of one task
 _steps = 4000
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
