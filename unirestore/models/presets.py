@@ -95,7 +95,7 @@ WEIGHTS: dict[str, Weights] = {
         preset="tiny",
         base="none: VAE and prior are trained from scratch",
         licence="CC BY-NC 4.0 (CamVid photos were trained on)",
-        sha256="b7fa86707f37ae512edae3fcd8fef8229b1b6e664ce2284ddc099e0b285f2274",
+        sha256="85dd66f3a348365f5322143bed3116361814be0a167c54667e51080d133372f2",
         bytes=3820596,
         training="docs/model_cards/tiny.md",
     ),
