@@ -44,6 +44,8 @@ EXTRAS = {
     # monocular depth for degradations; building data sets on a cluster
     "depth": ["transformers>=4.45"],
     "ray": ["ray[data]>=2.30"],
+    # H.264, VP9 and MPEG-4 frames in `Compression`
+    "video": ["av>=12"],
     "bench": [
         "imagecorruptions",
         "albumentations",

@@ -156,6 +156,8 @@ def page(kinds: Sequence[type[Degradation]]) -> str:
                 out += ["```text", text["formula"], "```", ""]
             if "source" in text:
                 out += [f"Source: {text['source']}", ""]
+            if not getattr(cls, "monotone", True):
+                out += ["Severities as published: a higher one does not always do more damage (PSNR).", ""]
             if cls.moves_pixels:
                 out += ["Moves pixels; boxes and label maps follow by `warp_boxes` and `warp_map`.", ""]
             out += [*presets_table(cls), "", f"`{place}`", ""]

@@ -489,7 +489,7 @@ def test_reflections_come_sharp_soft_and_double():
 def test_a_given_picture_is_mirrored(tmp_path):
     path = tmp_path / "red.png"
     cv2.imwrite(str(path), np.full((40, 50, 3), (0, 0, 200), np.uint8))
-    effect = Reflection(source="picture", picture=str(path), kind="focused", severity=3, yaw=0.0)
+    effect = Reflection(source="picture", picture=str(path), kind="focused", strength=0.55, yaw=0.0)
     light = effect.layers(photo(), seed=0).layers.light
     assert light[..., 0].min() > 0.2 and light[..., 1:].max() < 1e-3
     with pytest.raises(FileNotFoundError, match=r"no picture to mirror at .*gone"):

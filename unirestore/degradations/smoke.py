@@ -39,7 +39,7 @@ class Smoke(Degradation):
 
     plumes: int | None = None
     density: float | None = None
-    albedo: float = 0.55
+    albedo: float = 0.7
     warmth: float = 0.05
     wind: float = 0.8
     spread: float = 0.35
@@ -49,8 +49,8 @@ class Smoke(Degradation):
 
     presets: ClassVar = {
         "plumes": (1, 2, 2, 3, 4),
-        "density": (0.8, 1.3, 2.0, 3.0, 4.5),
-        "pall": (0.03, 0.08, 0.16, 0.28, 0.45),
+        "density": (0.75, 1.1, 1.5, 1.9, 2.4),
+        "pall": (0.04, 0.1, 0.2, 0.34, 0.52),
     }
 
     def check(self) -> None:
@@ -89,22 +89,22 @@ class Smoke(Degradation):
         warm = np.exp(np.array([0.5 * self.warmth, 0.0, -0.5 * self.warmth])).astype(np.float32)
         glow = np.clip(around * np.float32(1.6 * np.sqrt(base)), 0.02, 1.0) * np.float32(self.albedo)
         tau = np.minimum(scene.depth, 200) * np.float32(self.pall / 40)
-        plumes, relief = self.plume_field(scene, rng)
+        plumes, shade = self.plume_field(scene, rng)
         tau += plumes
-        # thick smoke shades itself: darker inside, its billows lit from above
-        shade = (1 - np.float32(0.35) * ramp(tau, 0.8, 6.0)) * relief
         t = triple(exp(-tau))
         smoke = triple(glow * shade) * warm
         return to_srgb(light * t + smoke * (1 - t))
 
     def plume_field(self, scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Optical depth of all plumes and how the light falls on their billows (about 1), both (H, W) float32.
+        """Optical depth of all plumes and how brightly they are lit (about 1), both (H, W) float32.
 
-        Things nearer than a plume's source stay in front of it.
+        Things nearer than a plume's source stay in front of it. Smoke shades itself: light comes from above, and
+        of what it meets on its way down, the nearest counts most.
         """
         height, width = scene.shape
         low_h, low_w = (max(2, round(side * min(1.0, GRID / max(height, width)))) for side in (height, width))
-        total, lit = np.zeros((height, width), np.float32), np.zeros((low_h, low_w), np.float32)
+        total = np.zeros((height, width), np.float32)
+        thick, lit = np.zeros((low_h, low_w), np.float32), np.zeros((low_h, low_w), np.float32)
         ahead = ground_distance((height, width), self.horizon)
         rows, columns = np.mgrid[0:low_h, 0:low_w].astype(np.float32)
         rows, columns = (rows + 0.5) / low_h, (columns + 0.5) / low_w
@@ -130,17 +130,29 @@ class Smoke(Degradation):
                 borderMode=cv2.BORDER_REFLECT,
             ).reshape(low_h, low_w)
             ragged = np.exp(np.float32(0.95 * self.turbulence) * noise - np.float32(0.2))
-            lit += noise - cv2.warpAffine(
-                noise, np.float32([[1, 0, 1.2], [0, 1, 2.2]]), (low_w, low_h), borderMode=cv2.BORDER_REPLICATE
-            ).reshape(low_h, low_w)
-            field = cv2.resize(
-                (profile * ragged).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+            low = (profile * ragged).astype(np.float32)
+            thick += low
+            lit += low * (
+                noise
+                - cv2.warpAffine(
+                    noise,
+                    np.float32([[1, 0, 1.5], [0, 1, 3]]),
+                    (low_w, low_h),
+                    borderMode=cv2.BORDER_REPLICATE,
+                ).reshape(low_h, low_w)
             )
+            field = cv2.resize(low, (width, height), interpolation=cv2.INTER_CUBIC)
             distance = float(ahead[min(height - 1, int(foot * height))])
-            behind = ramp(scene.depth, 0.7 * distance, 1.0 * distance)
+            behind = ramp(scene.depth, 0.55 * distance, 1.25 * distance)
             total += np.maximum(field.reshape(height, width), 0) * behind
-        relief = cv2.resize(
-            cv2.GaussianBlur(lit, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_CUBIC
+        thick *= np.float32(1.6 * self.density)
+        above = np.zeros_like(thick)  # optical depth towards the light, fading over a tenth of the height
+        for row in range(1, low_h):
+            above[row] = above[row - 1] * np.float32(1 - 10 / low_h) + thick[row - 1] * np.float32(10 / low_h)
+        lit *= np.float32(1.6 * self.density) / (thick + np.float32(0.3))
+        shade = (np.float32(0.7) + np.float32(0.6) * np.exp(np.float32(-0.7) * above)) * (
+            1 - np.float32(0.22) * lit
         )
-        relief = np.clip(1 - np.float32(0.13) * relief.reshape(height, width), 0.45, 1.7)
-        return total * np.float32(1.6 * self.density), relief
+        shade = cv2.GaussianBlur(np.clip(shade, 0.3, 1.4), (0, 0), 1.2)
+        shade = cv2.resize(shade, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width)
+        return total * np.float32(1.6 * self.density), shade

@@ -55,7 +55,7 @@ class Reflection(SoftEffect):
     yaw: float = 25.0
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    presets: ClassVar = {"strength": (0.15, 0.3, 0.55, 0.9, 1.5)}
+    presets: ClassVar = {"strength": (0.1, 0.18, 0.3, 0.47, 0.7)}
 
     def check(self) -> None:
         require(self.kind in REFLECTIONS, f"kind must be one of {REFLECTIONS}, got {self.kind!r}")
@@ -77,7 +77,7 @@ class Reflection(SoftEffect):
         """Random concrete parameters; defocus 5 to 10 px and attenuation 0.5 to 1 as in RealRestorer's code. Its shifts
         of 5 to 10 % belong to very thick glass: here they start at 0.6 %."""
         if severity is None:
-            strength = float(np.exp(rng.uniform(np.log(0.15), np.log(1.5))))
+            strength = float(np.exp(rng.uniform(np.log(0.1), np.log(0.8))))
         else:
             strength = cls.presets["strength"][severity - 1] * float(rng.uniform(0.88, 1.15))
         return cls(
