@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .light import ramp
+from .light import exp, ramp
 from .noise_fields import generator, smooth_noise
 
 CAMERA_HEIGHT = 1.5  # metres
@@ -85,7 +85,7 @@ def ground_plane(shape: tuple[int, int], seed: int) -> np.ndarray:
         box = depth[y0:y1, x0:x1]
         box += inside * (np.minimum(box, distance) - box)
 
-    wobble = np.exp(0.12 * smooth_noise(shape, rng, cells=4, octaves=3))
+    wobble = exp(np.float32(0.12) * smooth_noise(shape, rng, cells=4, octaves=3))
     soft = max(1.0, min(shape) / 100)
     depth = cv2.GaussianBlur(depth, (0, 0), soft)
     return np.clip(depth.reshape(shape) * wobble, 0.5, FAR).astype(np.float32)
@@ -99,7 +99,7 @@ def follow_edges(
     He, Sun, "Fast Guided Filter", arXiv:1505.00996: the coefficients are computed on a small picture.
 
     Args:
-        depth: (H, W) metres, above 0.
+        depth: metres, above 0, of the whole photo; may be a smaller picture than the photo.
         image: (H, W, 3) float32 sRGB in [0, 1].
         radius: of the window, as a share of the shorter side.
         eps: variance below which the photo counts as flat.
@@ -107,7 +107,7 @@ def follow_edges(
     Returns:
         (H, W) float32 metres, 0.5 to FAR.
     """
-    height, width = depth.shape
+    height, width = image.shape[:2]
     shrink = max(1, min(height, width) // 80)
     size = (max(1, width // shrink), max(1, height // shrink))
     guide = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
@@ -123,8 +123,8 @@ def follow_edges(
     offset = mean_target - slope * mean_guide
     slope = cv2.resize(mean(slope), (width, height), interpolation=cv2.INTER_LINEAR)
     offset = cv2.resize(mean(offset), (width, height), interpolation=cv2.INTER_LINEAR)
-    inverse = (slope * guide + offset).reshape(depth.shape)
-    return np.clip(1 / np.maximum(inverse, 1 / FAR), 0.5, FAR).astype(np.float32)
+    inverse = (slope * guide + offset).reshape(guide.shape)
+    return np.float32(1) / np.clip(inverse, np.float32(1 / FAR), np.float32(2))
 
 
 def sky_likeness(image: np.ndarray) -> np.ndarray:
@@ -133,13 +133,20 @@ def sky_likeness(image: np.ndarray) -> np.ndarray:
     `image` is (H, W, 3) float32 sRGB in [0, 1]. A cheap cue, wrong on white walls.
     """
     height, width = image.shape[:2]
-    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
     side = 2 * max(1, round(0.02 * min(height, width))) + 1
-    mean = cv2.blur(grey, (side, side)).reshape(grey.shape)
-    spread = np.sqrt(np.maximum(cv2.blur(grey * grey, (side, side)).reshape(grey.shape) - mean * mean, 0))
     rows = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height
-    cues = ramp(mean, 0.45, 0.65) * ramp(image[..., 2] - image[..., 0], -0.1, -0.02)
-    return cues * ramp(-spread, -0.08, -0.03) * ramp(-rows, -0.65, -0.5)
+    upper = ramp(-rows, -0.65, -0.5)
+    end = int(np.count_nonzero(upper))  # nothing below it is sky
+    image = np.ascontiguousarray(image[: end + side])
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    mean = cv2.blur(grey, (side, side)).reshape(grey.shape)[:end]
+    square = cv2.blur(grey * grey, (side, side)).reshape(grey.shape)[:end]
+    spread = np.sqrt(np.maximum(square - mean * mean, 0))
+    red, blue = (cv2.extractChannel(image, channel).reshape(grey.shape)[:end] for channel in (0, 2))
+    sky = np.zeros((height, width), np.float32)
+    sky[:end] = ramp(mean, 0.45, 0.65) * ramp(blue - red, -0.1, -0.02)
+    sky[:end] *= ramp(-spread, -0.08, -0.03) * upper[:end]
+    return sky
 
 
 def guess(image: np.ndarray, seed: int) -> np.ndarray:
@@ -156,13 +163,17 @@ def guess(image: np.ndarray, seed: int) -> np.ndarray:
     Returns:
         (H, W) float32 metres, above 0, at most FAR.
     """
-    shape = image.shape[:2]
+    height, width = image.shape[:2]
+    shrink = 2 if min(height, width) >= 256 else 1  # `follow_edges` makes it smaller still
+    shape = (height // shrink, width // shrink)
     rng = generator(seed, 0x6E)
     extent = float(np.exp(rng.uniform(np.log(16), np.log(150))))
     field = smooth_noise(shape, rng, cells=2, octaves=2)
-    cap = np.float32(extent) * np.exp(np.float32(0.4) * field)
+    cap = np.float32(extent) * exp(np.float32(0.4) * field)
     depth = ground_plane(shape, seed)
     sky = sky_likeness(image)
+    if shrink > 1:
+        sky = cv2.resize(sky, shape[::-1], interpolation=cv2.INTER_AREA)
     inverse = sky / depth + (1 - sky) / np.minimum(depth, cap)
     return follow_edges(1 / inverse, image)
 

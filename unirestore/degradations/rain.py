@@ -172,7 +172,9 @@ class Rain(Degradation):
         if self.streaks > 0:
             drop = added(blurred(out, 12 * unit), 0.6, air, 0.6)
             out = mixed(out, drop, streak_field(scene.shape, self, unit, rng))
-            out = mixed(out, air, splash_field(depth, self, unit, rng))
+            splash = splash_field(depth, self, unit, rng)
+            ground = slice(int(np.clip(self.horizon, 0, 0.9) * height), None)  # none bursts above the horizon
+            out[ground] = mixed(out[ground], air[ground], splash[ground])
         if self.lens > 0:
             out = added(out, 1 - self.lens, blurred(out, 2.2 * unit), self.lens)
         if self.drops > 0:
@@ -192,7 +194,7 @@ def wet_road(
     unit: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Darkens the ground and lets it mirror sky, things and lamps (`lit`), smeared downwards by ripples.
+    """Darkens the ground, in place, and lets it mirror sky, things and lamps (`lit`), smeared downwards by ripples.
 
     The ground is where a label map says so, else where depth is that of a flat road below the horizon.
     """
@@ -213,9 +215,8 @@ def wet_road(
     puddles = np.clip(0.75 + 0.4 * smooth_noise((rows, width), rng, cells=3, stretch=3.0), 0.1, 1.4)
     share = np.clip(np.float32(wetness) * fresnel * puddles, 0, 0.75) * _ground(scene, line)
     wet = light[line:] * np.float32(1 - 0.3 * wetness)
-    out = light.copy()
-    out[line:] = mixed(wet, added(mirrored, 0.4, air[line:], 0.8), share)
-    return out
+    light[line:] = mixed(wet, added(mirrored, 0.4, air[line:], 0.8), share)
+    return light
 
 
 def _ground(scene: Scene, line: int) -> np.ndarray:
@@ -236,8 +237,12 @@ def spray_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> 
     centre = horizon + 0.1
     band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.12, 0.28)) ** 2))[:, None].astype(np.float32)
     plumes = smooth_noise((height, width), rng, cells=2, octaves=4, persistence=0.55)
-    plumes = np.clip(np.float32(0.8) + np.float32(0.45) * plumes, 0, 2)
-    return band * plumes * np.clip((depth - 4) * np.float32(1 / 12), 0.1, 1)
+    plumes *= np.float32(0.45)
+    plumes += np.float32(0.8)
+    np.clip(plumes, 0, 2, out=plumes)
+    plumes *= band
+    plumes *= np.clip((depth - 4) * np.float32(1 / 12), 0.1, 1)
+    return plumes
 
 
 def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
@@ -259,11 +264,11 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
         segments = np.rint(np.stack([start, end], axis=1) * 16).astype(np.int32)  # 4 fractional bits
         canvas = np.zeros(shape, np.uint8)
         width_px = max(1, round(0.6 * soft * unit))
-        for group, bright in enumerate((255, 170, 100)):
-            cv2.polylines(canvas, list(segments[group::3]), False, bright, width_px, cv2.LINE_AA, 4)
-        layer = blurred(canvas.astype(np.float32), max(0.3, soft * unit))
-        layer *= np.float32(min(2.5, 1 + soft) / 255)
-        np.maximum(total, layer, out=total)
+        for group, level in enumerate((255, 170, 100)):
+            cv2.polylines(canvas, list(segments[group::3]), False, level, width_px, cv2.LINE_AA, 4)
+        canvas = cv2.GaussianBlur(canvas, (0, 0), max(0.3, soft * unit)).reshape(shape)
+        bright = np.float32(min(2.5, 1 + soft) / 255)
+        np.maximum(total, np.multiply(canvas, bright, dtype=np.float32), out=total)
     return np.clip(total * np.float32(rain.streak_strength * 1.6), 0, 0.9)
 
 
@@ -289,10 +294,10 @@ def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generato
     height, width = out.shape[:2]
     soft = blurred(out, 1.5 * unit)
     result = out.copy()
-    for _ in range(drops):
-        radius = float(np.exp(np.log(1.5) + np.log(6.0) * rng.random() ** 1.7)) * unit
-        cx, cy = float(rng.uniform(0, width)), float(rng.uniform(0, height))
-        tall = radius * float(rng.uniform(0.9, 1.5))
+    for size, across, down, stretch in rng.random((drops, 4)).tolist():
+        radius = 1.5 * 6.0 ** (size**1.7) * unit
+        cx, cy = across * width, down * height
+        tall = radius * (0.9 + 0.6 * stretch)
         x0, x1 = max(0, int(cx - radius)), min(width, int(cx + radius) + 2)
         y0, y1 = max(0, int(cy - tall)), min(height, int(cy + tall) + 2)
         if x1 <= x0 or y1 <= y0:
@@ -300,11 +305,19 @@ def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generato
         dx = ((np.arange(x0, x1) - cx) / radius).astype(np.float32)[None, :]
         dy = ((np.arange(y0, y1) - cy) / tall).astype(np.float32)[:, None]
         r2 = dx * dx + dy * dy
-        mask = np.clip((1 - r2) * 3, 0, 1)[..., None]
-        map_x = np.clip(cx - dx * radius * 6 + 0 * dy, 0, width - 1).astype(np.float32)
-        map_y = np.clip(cy - dy * tall * 6 + 0 * dx, 0, height - 1).astype(np.float32)
-        seen = cv2.remap(soft, map_x, map_y, cv2.INTER_LINEAR).reshape(*r2.shape, 3)
-        rim = (1 - np.float32(0.45) * np.clip(r2, 0, 1) ** 2)[..., None]
+        mask = np.clip((1 - r2) * 3, 0, 1)
+        turned = np.array(
+            [[-6, 0, 7 * cx - 6 * x0], [0, -6, 7 * cy - 6 * y0]]
+        )  # 6 times smaller, upside down
+        seen = cv2.warpAffine(
+            soft,
+            turned,
+            r2.shape[::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).reshape(*r2.shape, 3)
+        rim = 1 - np.float32(0.45) * np.minimum(r2, 1) ** 2
         patch = result[y0:y1, x0:x1]
-        patch += mask * (seen * rim - patch)
+        patch *= (1 - mask)[..., None]
+        patch += seen * (mask * rim)[..., None]
     return result
