@@ -164,7 +164,7 @@ def guess(image: np.ndarray, seed: int) -> np.ndarray:
         (H, W) float32 metres, above 0, at most FAR.
     """
     height, width = image.shape[:2]
-    shrink = 2 if min(height, width) >= 256 else 1  # `follow_edges` makes it smaller still
+    shrink = max(1, min(height, width) // 256)  # `follow_edges` makes it smaller still
     shape = (height // shrink, width // shrink)
     rng = generator(seed, 0x6E)
     extent = float(np.exp(rng.uniform(np.log(16), np.log(150))))

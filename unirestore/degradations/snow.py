@@ -14,7 +14,7 @@ import numpy as np
 
 from .base import Degradation, Scene, require
 from .lamps import vehicle_lamps
-from .light import blurred, ramp, to_linear, to_srgb, triple
+from .light import blurred, exp, mixed, ramp, to_linear, to_srgb, triple
 from .noise_fields import smooth_noise
 from .scattering import (
     THICK,
@@ -157,14 +157,13 @@ class Snow(Degradation):
             light = overcast(light, self.flatness, unit)
         light *= np.float32(self.scene_light)
         if self.cover > 0:
-            share = triple(self.cover_field(light, scene, unit, rng))
-            light = light + share * (self._white(light, air, unit) - light)
+            light = mixed(light, self._white(light, air, unit), self.cover_field(light, scene, unit, rng))
         lamps = vehicle_lamps(scene, self.lamps, rng)
         out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
         if self.flakes > 0:
             bright = np.float32(1.15) * air + np.float32(0.05)
             for opacity in flake_layers(scene.shape, self, unit, rng):
-                out += triple(opacity) * (bright - out)
+                out = mixed(out, bright, opacity)
         if self.exposure:
             out *= np.float32(2.0**self.exposure)
         return to_srgb(out)
@@ -177,7 +176,7 @@ class Snow(Degradation):
         right, ahead = road_coordinates(scene.shape, self.horizon, float(rng.uniform(0.4, 0.6)))
         offset = float(rng.uniform(0, LANE))
         across = np.abs(np.mod(right + np.float32(offset), np.float32(LANE)) - np.float32(LANE / 2))
-        wheel = np.exp(-(((across - np.float32(TRACK)) * np.float32(1 / 0.3)) ** 2))
+        wheel = exp(-(((across - np.float32(TRACK)) * np.float32(1 / 0.3)) ** 2))
         wheel *= ramp(-ahead, -60.0, -15.0)[:, None] * np.float32(self.tracks)
         patches = smooth_noise(scene.shape, rng, cells=5, octaves=4, persistence=0.6, stretch=3.0)
         amount = np.float32(2.0 * self.cover) - np.float32(0.45) + np.float32(0.22) * patches - wheel
@@ -218,8 +217,5 @@ def flake_layers(
         # a line can be no thinner than a pixel: smaller flakes are fainter instead
         faint = min(1.0, 2 * reach) * opacity
         sigma = max(0.3, soft * snow.size * unit)
-        layer = canvas.astype(np.float32) * np.float32(faint / 255)
-        layers.append(
-            blurred(layer, sigma) if sigma > 1.5 else cv2.GaussianBlur(layer, (0, 0), sigma).reshape(shape)
-        )
+        layers.append(blurred(np.multiply(canvas, np.float32(faint / 255), dtype=np.float32), sigma))
     return layers
