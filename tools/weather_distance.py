@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 r"""How far is synthetic weather from real weather? Distances between statistics of photos.
 
-    python tools/weather_distance.py --real ../shared/data/dawn --camvid ../shared/data/camvid \
-        --coco ../shared/data/coco128 --out work_dirs/weather_distance
+    python tools/weather_distance.py --real /path/to/dawn --camvid /path/to/camvid \
+        --coco /path/to/coco128 --out work_dirs/weather_distance
 
 Each mixture (and fog, snow of the optional package `imagecorruptions`) is put on the same clean photos and
 compared with the real photos of fog and of rain. Rows: the clean photos, the mixtures, the package, and as
