@@ -245,11 +245,22 @@ def test_haze_equation_pixel_by_pixel():
     metres = (np.minimum(depth, 80) / 80.0) ** 1.4 * 70
     h = 20.0 * (1 - (np.arange(20) + 0.5) / 20)[:, None]
     for c, (air, factor) in enumerate(zip((0.75, 0.65, 0.55), (0.9, 1.0, 1.1), strict=True)):
-        tau = 3.912 / 90 * factor * np.exp(-h / 50) * metres + 0.07 * factor
+        tau = 3.912 / 90 * factor * np.exp(-h / 50) * metres + 0.07
         t = np.exp(-tau)
         airlight = ((air + 0.055) / 1.055) ** 2.4
         expected = linear[..., c] * t + airlight * 0.8 * (1 - t**0.9)
         assert np.abs(got[..., c] - np.clip(expected, 0, 1)).max() < 2e-3
+
+
+@pytest.mark.parametrize("kind", ["haze", "smoke"])
+def test_the_veil_before_the_lens_is_grey(kind):
+    image, depth = photo(20, 30), np.zeros((20, 30), np.float32)
+    t = SoftHaze(kind=kind, visibility=200.0, veil=0.2, smoke=0.0).layers(image, seed=0, depth=depth)
+    assert np.abs(t.transmission - math.exp(-0.2)).max() < 1e-6
+    t = SoftHaze(kind=kind, visibility=200.0, veil=0.2, smoke=0.7).layers(image, seed=0, depth=depth)
+    assert np.ptp(t.transmission, axis=2).max() < 1e-6, "R, G and B alike where there is no distance"
+    far = SoftHaze(kind=kind, visibility=200.0, smoke=0.0).layers(image, seed=0, depth=depth + 80)
+    assert np.ptp(far.transmission, axis=2).min() > 0.01, "the way through the air is coloured"
 
 
 def test_smoke_thins_the_haze_where_it_is_dark():

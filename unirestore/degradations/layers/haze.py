@@ -31,6 +31,7 @@ class SoftHaze(SoftEffect):
 
     Formula: out = I T + A w (1 - T^eta), T = exp(-tau), tau_c = 3.912 / visibility * s_c * exp(-h / H) * D + veil,
     in linear light; D = (depth / reach)^gamma * depth_max, h = top_height * (1 - y), y from 0 (top) to 1 (bottom).
+    The smoke texture multiplies all of tau; the veil is grey, alike in R, G and B.
 
     Source: UniSER, arXiv:2511.14183, and its public haze renderer.
 
@@ -139,16 +140,19 @@ class SoftHaze(SoftEffect):
         rows = (np.arange(height, dtype=np.float32) + 0.5) / height
         thin = np.exp((rows - 1) * np.float32(self.top_height / self.scale_height))
         tau = near * (thin * np.float32(CONTRAST_LOSS / self.visibility * self.depth_max))[:, None]
-        tau += np.float32(self.veil)
+        veil = np.float32(self.veil)
         if self.smoke > 0:
             texture = smoke_texture((height, width), rng)
-            tau *= np.float32(1 - self.smoke) + np.float32(self.smoke) * texture
+            patches = np.float32(1 - self.smoke) + np.float32(self.smoke) * texture
+            tau *= patches
+            veil = veil * patches
         air = to_linear(np.asarray(self.airlight, np.float32)) * np.float32(self.albedo)
         left, added = [], []
         for colour, factor in zip(air, self.spectral, strict=True):
-            t = exp(tau * np.float32(-factor))
+            optical = tau * np.float32(factor) + veil
+            t = exp(-optical)
             left.append(t)
-            scattered = 1 - (t if self.eta == 1 else exp(tau * np.float32(-factor * self.eta)))
+            scattered = 1 - (t if self.eta == 1 else exp(optical * np.float32(-self.eta)))
             added.append(scattered * colour)
         return Layers(transmission=cv2.merge(left), light=cv2.merge(added), mask=1 - left[1])
 
