@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
 def replay(args: argparse.Namespace) -> int:
     """Make the pictures of a manifest again; 1 if one comes out differently."""
-    from unirestore.degradations.dataset_builder import worker_pool
     from unirestore.degradations.replay import read_manifest
+    from unirestore.degradations.workers import in_processes
 
     if args.recipe is not None:
         raise ValueError(f"--recipe {args.recipe} has no say in --replay: the manifest holds every parameter")
@@ -60,8 +59,14 @@ def replay(args: argparse.Namespace) -> int:
         raise ValueError(f"OUT is the source folder {source}; the photos would be overwritten")
     jobs = [_job(line, source, out, args) for line in lines]
     workers = max(1, min(args.workers, len(jobs)))
-    with shown(len(jobs), args.quiet) as step, worker_pool(workers) if workers > 1 else nullcontext() as pool:
-        for complaint in pool.imap(replay_one, jobs) if pool is not None else map(replay_one, jobs):
+    kept = "the pictures that are finished are kept, and the same command makes all of them"
+    done = (
+        in_processes(replay_one, jobs, workers, kept=kept, ordered=True)
+        if workers > 1
+        else map(replay_one, jobs)
+    )
+    with shown(len(jobs), args.quiet) as step:
+        for complaint in done:
             step("replay")
             if complaint:
                 complaints.append(complaint)

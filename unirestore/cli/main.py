@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 
 from unirestore.version import __version__
 
@@ -41,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FileNotFoundError, ModuleNotFoundError, NotADirectoryError, PermissionError) as error:
         print(f"unirestore {args.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenExecutor as error:
+        print(f"unirestore {args.command}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"unirestore {args.command}: stopped; the same command continues", file=sys.stderr)
         return 130

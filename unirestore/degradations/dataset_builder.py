@@ -21,7 +21,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import multiprocessing
 import shutil
 import tarfile
 from collections import Counter
@@ -40,6 +39,7 @@ from .base import require
 from .data_card import data_card
 from .recipes import load_recipe
 from .replay import FORMATS, degrade_photo, dump_line, load_photo, read_manifest, save_picture, write_picture
+from .workers import in_processes
 
 LAYOUTS = ("degraded", "folders", "shards")
 PARTS = ".parts"  # one manifest for each chunk that is done; removed when all are
@@ -125,14 +125,25 @@ class PairBuilder:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """Photo -> its name in `out` without a suffix; files that differ in their suffix only keep it."""
+        """Photo -> its name in `out` without a suffix, no two alike.
+
+        Files that differ in their suffix only keep it (`x_jpg`); names that are still alike get a hash.
+        """
         stems = Counter(str(Path(name).with_suffix("")).lower() for name in self.files)
-        return {
-            name: Path(name).with_suffix("").as_posix()
-            if stems[str(Path(name).with_suffix("")).lower()] == 1
-            else name.replace(".", "_")
-            for name in self.files
-        }
+        return _distinct(
+            {
+                name: Path(name).with_suffix("").as_posix()
+                if stems[str(Path(name).with_suffix("")).lower()] == 1
+                else name.replace(".", "_")
+                for name in self.files
+            }
+        )
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Photo -> its key in the shards, before the number of the copy; no two alike."""
+        flat = {name: out.replace("/", "_").replace(".", "_") for name, out in self.outputs.items()}
+        return _distinct(flat)
 
     @property
     def pairs(self) -> int:
@@ -183,7 +194,7 @@ class PairBuilder:
             with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
                 for name, copy in self._items(number):
                     clean, degraded, line = self._pair(recipe, name, copy)
-                    key = f"{self.outputs[name]}_{copy:03d}".replace("/", "_").replace(".", "_")
+                    key = f"{self.keys[name]}_{copy:03d}"
                     kind = self.picture_format
                     _add(tar, f"{key}.clean.{kind}", self._encoded(clean))
                     _add(tar, f"{key}.degraded.{kind}", self._encoded(degraded))
@@ -235,8 +246,8 @@ class PairBuilder:
         if workers == 1:
             yield from map(self.make_chunk, range(self.chunks))
             return
-        with worker_pool(workers) as pool:
-            yield from pool.imap_unordered(self.make_chunk, range(self.chunks))
+        kept = "the chunks that are finished are kept, and the same command continues"
+        yield from in_processes(self.make_chunk, range(self.chunks), workers, kept=kept)
 
     def _items(self, number: int) -> list[tuple[str, int]]:
         first, last = number * self.chunk, min((number + 1) * self.chunk, self.pairs)
@@ -280,6 +291,9 @@ class PairBuilder:
         recipe = load_recipe(self.recipe, severity=self.severity)
         what = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "manifest"}
         what |= {"recipe": getattr(recipe, "spec", repr(recipe)), "files": self.files}
+        names = self.keys if self.layout == "shards" else self.outputs
+        if tagged := [photo for photo, name in names.items() if name.endswith(_tag(photo))]:
+            what["tagged"] = tagged  # chunks from before names were told apart are made again
         text = json.dumps(what, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -305,10 +319,25 @@ def run_on_ray(builder: PairBuilder) -> list[dict[str, Any]]:
     return builder.finish()
 
 
-def worker_pool(workers: int) -> Any:
-    """Processes that share nothing with this one (a fork would inherit the locks of OpenCV's and torch's threads)."""
-    methods = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn").Pool(workers)
+def _distinct(names: dict[str, str]) -> dict[str, str]:
+    """The names of photos, where those that are alike (upper and lower case are) end in a hash of the photo's.
+
+    Raises:
+        ValueError when two are alike even so.
+    """
+    often = Counter(name.lower() for name in names.values())
+    unique = {
+        photo: name if often[name.lower()] == 1 else name + _tag(photo) for photo, name in names.items()
+    }
+    often = Counter(name.lower() for name in unique.values())
+    alike = [photo for photo, name in unique.items() if often[name.lower()] > 1]
+    require(not alike, f"{alike[:4]} would be written under one name; rename all but one of them")
+    return unique
+
+
+def _tag(photo: str) -> str:
+    """What tells a photo from another whose name would be alike: a hash of its whole name below the source."""
+    return "-" + hashlib.sha256(photo.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
