@@ -143,6 +143,19 @@ def test_recipes_come_from_files_effects_and_mixtures(tmp_path):
         ({"recipe": "soup"}, "unknown recipe 'soup'"),
         ({"at_scale": {"uniform": [1]}, "chain": [{"effect": "Haze"}]}, "at_scale: uniform needs"),
         (["Haze"], "no recipe"),
+        ({"recipe": ["web"]}, r"recipe: unknown recipe \['web'\]"),
+        ({"effect": ["Haze"]}, r"unknown effect \['Haze'\]"),
+        ({"mixture": {}}, "unknown mixture {}"),
+        ({"mixture": "haze", "clean": "a"}, "recipe: "),
+        ({"effect": "Haze", "severity": [4, 2]}, "severity must be 1..5"),
+        ({"effect": "Haze", "params": None}, "recipe: params must be a mapping"),
+        ({"effect": "Haze", "params": {"blur": {"uniform": 3}}}, "recipe.blur: uniform needs"),
+        ({"effect": "Haze", "params": {"blur": {"uniform": ["a", "b"]}}}, "recipe.blur: uniform needs"),
+        ({"effect": "Haze", "params": {"blur": {"choice": 3}}}, "recipe.blur: choice must be a list"),
+        ({"effect": "Haze", "params": {"blur": {"choice": [1], "weights": "a"}}}, "recipe.blur: 1 choices"),
+        ({"chain": [{"one_of": [{"effect": "Haze"}], "weights": ["a"]}]}, r"chain\[0\]: 1 choices"),
+        ({"one_of": [{"effect": "Haze"}], "weights": 1}, "recipe: 1 choices"),
+        ({"at_scale": [1], "chain": [{"effect": "Haze"}]}, "recipe.at_scale: must be a number"),
     ],
 )
 def test_bad_recipes_are_refused(spec, words):
@@ -150,6 +163,11 @@ def test_bad_recipes_are_refused(spec, words):
         load_recipe(spec)
     with pytest.raises(ValueError, match="severity"):
         load_recipe(Haze(), severity=2)
+
+
+def test_params_of_the_wrong_type_are_told_at_the_draw():
+    with pytest.raises(ValueError, match=r"Haze: params .*'visibility': 'far'.* do not fit"):
+        load_recipe({"effect": "Haze", "params": {"visibility": "far"}}).draw(0)
 
 
 def test_at_scale_runs_its_effects_on_the_smaller_picture():

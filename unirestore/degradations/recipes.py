@@ -25,7 +25,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,15 @@ class Recipe:
         if isinstance(severity, (list, tuple)):
             severity = int(rng.integers(severity[0], severity[1] + 1))
         fixed = {name: _number(value, rng) for name, value in node.get("params", {}).items()}
+        try:
+            return self._built(cls, severity, fixed, rng)
+        except TypeError as error:
+            raise ValueError(f"{node['effect']}: params {fixed} do not fit ({error})") from error
+
+    @staticmethod
+    def _built(
+        cls: type[Degradation], severity: int | None, fixed: dict[str, Any], rng: np.random.Generator
+    ) -> Degradation:
         if fixed and set(cls.presets) <= set(fixed):  # nothing that a severity would set is left open
             return cls(**fixed)
         if hasattr(cls, "sample"):
@@ -233,9 +244,11 @@ def _check(node: Any, where: str) -> None:
     kinds = [kind for kind in NODES if kind in node]
     if kinds == ["at_scale", "chain"]:
         kinds = ["at_scale"]
-    require(len(kinds) == 1, f"{where}: a node has exactly one of {NODES}, this one has {sorted(node)}")
+    require(
+        len(kinds) == 1, f"{where}: a node has exactly one of {NODES}, this one has {sorted(map(str, node))}"
+    )
     kind = kinds[0]
-    unknown = sorted(set(node) - _KEYS[kind])
+    unknown = sorted(map(str, set(node) - _KEYS[kind]))
     require(not unknown, f"{where}: unknown keys {unknown} beside {kind!r}; known: {sorted(_KEYS[kind])}")
     share = node.get("probability", 1.0)
     require(
@@ -244,40 +257,49 @@ def _check(node: Any, where: str) -> None:
     )
     if kind == "effect":
         name = node["effect"]
-        require(name in REGISTRY, f"{where}: unknown effect {name!r}; known: {sorted(REGISTRY)}")
+        require(_known(name, REGISTRY), f"{where}: unknown effect {name!r}; known: {sorted(REGISTRY)}")
         ends = node.get("severity")
         ends = ends if isinstance(ends, (list, tuple)) else [ends, ends]
         require(
-            len(ends) == 2 and (ends == [None, None] or all(end in SEVERITIES for end in ends)),
+            len(ends) == 2
+            and (list(ends) == [None, None] or (_reals(ends, whole=True) and _ordered_severities(ends))),
             f"{where}: severity must be 1..5 or [low, high], got {node.get('severity')!r}",
         )
-        unknown = sorted(set(node.get("params", {})) - set(_names(REGISTRY[name])))
+        params = node.get("params", {})
+        require(isinstance(params, Mapping), f"{where}: params must be a mapping, got {params!r}")
+        unknown = sorted(map(str, set(params) - set(_names(REGISTRY[name]))))
         require(not unknown, f"{where}: {name} has no parameter {unknown}; it has {_names(REGISTRY[name])}")
-        for key, value in node.get("params", {}).items():
+        for key, value in params.items():
             _check_number(value, f"{where}.{key}")
     elif kind == "mixture":
         require(
-            node["mixture"] in MIXTURES,
+            _known(node["mixture"], MIXTURES),
             f"{where}: unknown mixture {node['mixture']!r}; known: {sorted(MIXTURES)}",
         )
-        WeatherMixture(node["mixture"], **{k: v for k, v in node.items() if k not in (kind, "probability")})
+        try:
+            WeatherMixture(
+                node["mixture"], **{k: v for k, v in node.items() if k not in (kind, "probability")}
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: {error}") from error
     elif kind == "recipe":
         name = node["recipe"]
-        require(name in RECIPES, f"{where}: unknown recipe {name!r}; known: {sorted(RECIPES)}")
+        require(_known(name, RECIPES), f"{where}: unknown recipe {name!r}; known: {sorted(RECIPES)}")
     else:
         if kind == "at_scale":
             for key in ("at_scale", "down", "up"):
-                _check_number(node.get(key, 1), f"{where}.{key}")
+                value, kind_of = node.get(key), (Real if key == "at_scale" else str)
+                require(
+                    isinstance(value, (Mapping, kind_of)) or (key != "at_scale" and key not in node),
+                    f"{where}.{key}: must be a {'number' if kind_of is Real else 'name'} or drawn, got {value!r}",
+                )
+                _check_number(value, f"{where}.{key}")
         children = node["chain" if kind == "at_scale" else kind]
         require(isinstance(children, (list, tuple)) and len(children) > 0, f"{where}: {kind} is empty")
         for index, child in enumerate(children):
             _check(child, f"{where}.{kind}[{index}]")
         if kind == "one_of" and node.get("weights") is not None:
-            weights = node["weights"]
-            require(
-                len(weights) == len(children) and min(weights) >= 0 and sum(weights) > 0,
-                f"{where}: {len(children)} choices need as many weights >= 0, not all 0, got {weights}",
-            )
+            _check_weights(node["weights"], len(children), where)
 
 
 def _check_number(value: Any, where: str) -> None:
@@ -287,9 +309,38 @@ def _check_number(value: Any, where: str) -> None:
     require(len(kinds) == 1, f"{where}: a drawn number has exactly one of {_DRAWS}, got {dict(value)}")
     ends = value[kinds[0]]
     if kinds[0] == "choice":
+        require(isinstance(ends, (list, tuple)), f"{where}: choice must be a list, got {ends!r}")
         require(len(ends) > 0, f"{where}: choice is empty")
+        if value.get("weights") is not None:
+            _check_weights(value["weights"], len(ends), where)
         return
     require(
-        len(ends) == 2 and ends[0] <= ends[1] and (kinds[0] != "log_uniform" or ends[0] > 0),
+        _reals(ends, whole=kinds[0] == "integer")
+        and len(ends) == 2
+        and ends[0] <= ends[1]
+        and (kinds[0] != "log_uniform" or ends[0] > 0),
         f"{where}: {kinds[0]} needs [low, high] in order (log_uniform above 0), got {ends}",
     )
+
+
+def _check_weights(weights: Any, count: int, where: str) -> None:
+    require(
+        _reals(weights) and len(weights) == count and min(weights) >= 0 and sum(weights) > 0,
+        f"{where}: {count} choices need as many weights >= 0, not all 0, got {weights}",
+    )
+
+
+def _known(name: Any, names: Mapping[str, Any]) -> bool:
+    return isinstance(name, str) and name in names
+
+
+def _reals(values: Any, *, whole: bool = False) -> bool:
+    """Whether it is a list of finite numbers (`whole`: of integers)."""
+    kind = Integral if whole else Real
+    return isinstance(values, (list, tuple, np.ndarray)) and all(
+        isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value) for value in values
+    )
+
+
+def _ordered_severities(ends: Any) -> bool:
+    return all(end in SEVERITIES for end in ends) and ends[0] <= ends[1]
