@@ -1,5 +1,6 @@
 """`unirestore degrade` and `unirestore dataset`: repeatable, replayable, resumable."""
 
+import errno
 import hashlib
 import io
 import json
@@ -153,6 +154,91 @@ def test_manifests_cannot_lead_out_of_the_folder(photos, tmp_path, capsys):
     bad.write_text('{"file": "a"}\n')
     assert degrade(photos, tmp_path / "two", "--replay", bad) == 2
     assert "line 1: lacks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"params": None}, "params must be an object, got None"),
+        ({"params": "x"}, "params must be an object"),
+        ({"seed": None}, "seed must be an integer"),
+        ({"seed": "7"}, "seed must be an integer"),
+        ({"max_side": "q"}, "max_side must be null or an integer"),
+        ({"quality": 0}, "quality must be null or an integer from 1 to 100"),
+        ({"type": []}, "type must be text"),
+        ({"file": 3}, "file must be text"),
+        ({"depth": 3}, "depth must be null or text"),
+    ],
+)
+def test_malformed_lines_are_told_with_their_number(photos, tmp_path, capsys, change, words):
+    degrade(photos, tmp_path / "one", "--recipe", "Haze:2")
+    manifest = tmp_path / "one" / "manifest.jsonl"
+    lines = read_manifest(manifest)
+    lines[2].update(change)
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert degrade(photos, tmp_path / "two", "--replay", manifest) == 2
+    told = capsys.readouterr().err
+    assert "manifest.jsonl, line 3: " in told and words in told
+
+
+def test_replay_goes_on_past_what_fails(photos, tmp_path, capsys, monkeypatch):
+    degrade(photos, tmp_path / "one", "--recipe", "Haze:2")
+    manifest = tmp_path / "one" / "manifest.jsonl"
+    lines = read_manifest(manifest)
+    lines[0]["params"]["visibility"] = "far"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (photos / "b.jpg").write_bytes(b"no picture")
+    (photos / "sub" / "a.png").unlink()
+    assert degrade(photos, tmp_path / "two", "--replay", manifest) == 1
+    told = capsys.readouterr()
+    for words in ("do not make a", "b.jpg: cannot be read", "sub/a.png: no such image"):
+        assert words in told.err
+    assert "2 of 5 pictures" in told.out and len(tree(tmp_path / "two")) == 2
+
+    def without_codec(*_):
+        raise RuntimeError("codec 'avif' is not available")
+
+    monkeypatch.setattr("unirestore.degradations.replay.replay_photo", without_codec)
+    assert degrade(photos, tmp_path / "three", "--replay", manifest) == 1
+    assert "a.png: codec 'avif' is not available" in capsys.readouterr().err
+
+
+def test_an_empty_manifest_is_an_error(photos, tmp_path, capsys):
+    (tmp_path / "m.jsonl").write_text("\n")
+    assert degrade(photos, tmp_path / "two", "--replay", tmp_path / "m.jsonl") == 2
+    assert "m.jsonl: the manifest is empty" in capsys.readouterr().err
+
+
+def test_files_in_the_way_and_full_disks_are_one_line(photos, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+
+    def told(*arguments):
+        assert degrade(photos, *arguments) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and error.startswith("unirestore degrade: ")
+        return error
+
+    error = told(tmp_path / "file", "--recipe", "Haze:2")
+    assert str(tmp_path / "file") in error and "a file stands where a folder is needed" in error
+    error = told(tmp_path / "out", "--recipe", "Haze:2", "--manifest", tmp_path / "folder")
+    assert str(tmp_path / "folder") in error and "name a file" in error
+    degrade(photos, tmp_path / "one", "--recipe", "Haze:2")
+    capsys.readouterr()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("unirestore.degradations.replay.save_picture", full)
+    error = told(tmp_path / "two", "--replay", tmp_path / "one" / "manifest.jsonl")
+    assert "a_jpg.png: No space left on device; make room" in error
+    assert not tree(tmp_path / "two"), "no half of a picture stays"
+
+    def without_codec(*_):
+        raise RuntimeError("codec 'avif' is not available: install pillow-avif")
+
+    monkeypatch.setattr("unirestore.cli.degrade.replay", without_codec)
+    assert "codec 'avif'" in told(tmp_path / "two", "--replay", "m.jsonl")
 
 
 def test_depth_beside_the_photos_is_used_and_needed_again(photos, tmp_path, capsys):

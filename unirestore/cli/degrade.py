@@ -7,7 +7,7 @@
 
 The pictures keep their names (the suffix becomes that of --format); what each one went through is a line of the
 manifest. A run that was stopped continues where it was. --replay checks every picture against the manifest and
-exits with 1 if one differs.
+exits with 1 if one differs or its photo cannot be read; the others are made all the same.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def replay(args: argparse.Namespace) -> int:
-    """Make the pictures of a manifest again; 1 if one comes out differently."""
+    """Make the pictures of a manifest again; 1 if one comes out differently or cannot be made."""
     from unirestore.degradations.replay import read_manifest
     from unirestore.degradations.workers import in_processes
 
@@ -52,6 +52,8 @@ def replay(args: argparse.Namespace) -> int:
     if args.source is None or args.out is None:
         raise ValueError("IN or OUT missing; --help shows the usage")
     lines, complaints = read_manifest(args.replay), []
+    if not lines:
+        raise ValueError(f"{args.replay}: the manifest is empty; was the run that wrote it stopped?")
     source, out = Path(args.source), Path(args.out)
     if not source.is_dir():
         raise FileNotFoundError(f"no folder {source}")
@@ -85,11 +87,17 @@ def replay_one(job: tuple[dict[str, Any], Path, Path | None, Path]) -> str:
 
     cv2.setNumThreads(1)
     line, photo, depth, target = job
-    image, metres = load_photo(photo, depth, line.get("max_side"))
     try:
-        write_picture(target, replay_photo(image, line, metres), line.get("quality") or 95)
+        image, metres = load_photo(photo, depth, line.get("max_side"))
+    except (ValueError, OSError) as error:
+        return str(error)
+    try:
+        picture = replay_photo(image, line, metres)
     except ValueError as error:
         return str(error)
+    except RuntimeError as error:  # a codec that is not installed here
+        return f"{line['file']}: {error}"
+    write_picture(target, picture, line.get("quality") or 95)
     return ""
 
 

@@ -1,8 +1,13 @@
-"""Finds the sub-command, parses its arguments, runs it, and turns errors of the user into one line."""
+"""Finds the sub-command, parses its arguments, runs it, and turns errors of the user into one line.
+
+Exit status: 0 done; 1 done in part (pictures that differ or failed, a killed worker); 2 could not be done as
+asked (arguments, files, a full disk, something that is not installed); 130 stopped by the user.
+"""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -39,12 +44,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))
-    except (ValueError, FileNotFoundError, ModuleNotFoundError, NotADirectoryError, PermissionError) as error:
-        print(f"unirestore {args.command}: {error}", file=sys.stderr)
-        return 2
+    except (NotImplementedError, RecursionError):  # RuntimeErrors too, but faults of the code
+        raise
     except BrokenExecutor as error:
         print(f"unirestore {args.command}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"unirestore {args.command}: {_told(error, args)}", file=sys.stderr)
+        return 2
+    except (ValueError, ModuleNotFoundError, RuntimeError) as error:
+        print(f"unirestore {args.command}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"unirestore {args.command}: stopped; the same command continues", file=sys.stderr)
         return 130
+
+
+_IN_THE_WAY = "a file stands where a folder is needed: remove it or choose another name"
+_FORBIDDEN = "choose another place, or change the permissions"
+_FULL = "make room and give the same command again: it continues"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: "a folder stands where a file is needed: name a file",
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.ENOENT: "check the path",
+}
+
+
+def _told(error: OSError, args: argparse.Namespace) -> str:
+    """One line: the file, what is wrong with it, and what to do."""
+    if error.errno is None:  # raised by this package, with its own words
+        return str(error)
+    # of a rename, the second name is the one that the user knows
+    file = error.filename2 or error.filename or getattr(args, "out", None) or "a file"
+    advice = _ADVICE.get(error.errno, "check the path and the disk, then give the same command again")
+    return f"{file}: {error.strerror}; {advice}"

@@ -29,6 +29,7 @@ from .depth import FAR
 
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp"}
 LINE_KEYS = ("file", "out", "type", "params", "seed", "input", "output")
+_TEXT = ("file", "out", "type", "input", "output")
 
 
 def item_seed(seed: int, name: str, copy: int = 0) -> int:
@@ -93,7 +94,12 @@ def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray |
         f"{line['file']}: this is another photo than the manifest's (pixels {found[:12]}, expected "
         f"{str(line['input'])[:12]}); replay needs the original",
     )
-    effect, seed = from_manifest(dict(line))
+    try:
+        effect, seed = from_manifest(dict(line))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{line['file']}: the manifest's params do not make a {line['type']} ({error})"
+        ) from error
     degraded = effect(image, seed=seed, depth=depth)
     found = pixel_hash(degraded)
     require(
@@ -109,9 +115,15 @@ def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> Non
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    with partial.open("wb") as file:
-        save_picture(file, image, path.suffix.lstrip("."), quality)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            save_picture(file, image, path.suffix.lstrip("."), quality)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno is None:  # Pillow's own
+            raise OSError(f"{path}: could not be written ({error}); is the disk full?") from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def save_picture(file: Any, image: np.ndarray, kind: str, quality: int = 95) -> None:
@@ -143,10 +155,13 @@ def read_manifest(path: str | Path, *, partial: bool = False) -> list[dict[str, 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path}")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a manifest, it is not UTF-8 ({error})") from error
     if partial:
         text = text[: text.rfind("\n") + 1]
-    return list(_parsed(text.splitlines(), path))
+    return list(_parsed(text.split("\n"), path))
 
 
 def _parsed(rows: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
@@ -159,4 +174,26 @@ def _parsed(rows: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
             raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
         lacking = [key for key in LINE_KEYS if not isinstance(line, dict) or key not in line]
         require(not lacking, f"{path}, line {number}: lacks {lacking}")
+        wrong = _wrong(line)
+        require(not wrong, f"{path}, line {number}: {wrong}")
         yield line
+
+
+def _wrong(line: Mapping[str, Any]) -> str:
+    """What is of the wrong type in a line, or nothing."""
+    kinds = {key: (isinstance(line[key], str), "text") for key in _TEXT}
+    kinds["params"] = isinstance(line["params"], dict), "an object"
+    kinds["seed"] = _whole(line["seed"], 0), "an integer >= 0"
+    for key, top in (("max_side", None), ("quality", 100)):
+        value = line.get(key)
+        words = "null or an integer >= 1" if top is None else f"null or an integer from 1 to {top}"
+        kinds[key] = value is None or _whole(value, 1, top), words
+    kinds["depth"] = line.get("depth") is None or isinstance(line["depth"], str), "null or text"
+    return "; ".join(
+        f"{key} must be {words}, got {line[key]!r:.60}" for key, (good, words) in kinds.items() if not good
+    )
+
+
+def _whole(value: Any, low: int, top: int | None = None) -> bool:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
+    return fits and (top is None or value <= top)
