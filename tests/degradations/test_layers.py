@@ -256,11 +256,11 @@ def test_haze_equation_pixel_by_pixel():
 def test_the_veil_before_the_lens_is_grey(kind):
     image, depth = photo(20, 30), np.zeros((20, 30), np.float32)
     t = SoftHaze(kind=kind, visibility=200.0, veil=0.2, smoke=0.0).layers(image, seed=0, depth=depth)
-    assert np.abs(t.transmission - math.exp(-0.2)).max() < 1e-6
+    assert np.abs(t.layers.transmission - math.exp(-0.2)).max() < 1e-6
     t = SoftHaze(kind=kind, visibility=200.0, veil=0.2, smoke=0.7).layers(image, seed=0, depth=depth)
-    assert np.ptp(t.transmission, axis=2).max() < 1e-6, "R, G and B alike where there is no distance"
+    assert np.ptp(t.layers.transmission, axis=2).max() < 1e-6, "R, G and B alike where there is no distance"
     far = SoftHaze(kind=kind, visibility=200.0, smoke=0.0).layers(image, seed=0, depth=depth + 80)
-    assert np.ptp(far.transmission, axis=2).min() > 0.01, "the way through the air is coloured"
+    assert np.ptp(far.layers.transmission, axis=2).min() > 0.01, "the way through the air is coloured"
 
 
 def test_smoke_thins_the_haze_where_it_is_dark():
