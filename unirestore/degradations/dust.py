@@ -8,11 +8,10 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from .base import Degradation, Scene, require
-from .lamps import vehicle_lamps
-from .light import exp, to_linear, to_srgb
+from .base import Scene, require
+from .in_air import InAir
+from .light import exp, picture_unit, to_linear
 from .noise_fields import smooth_noise
-from .scattering import THICK, airlight_field, check_air, open_sky, optical_depth, overcast, scatter
 
 COLOURS = np.array(  # sRGB of the air in photos of dust storms: tan, orange, yellow, brown, red, pale, grey
     [
@@ -30,7 +29,7 @@ EXTINCTION = (0.92, 1.0, 1.18)  # relative extinction of red, green, blue
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dust(Degradation):
+class Dust(InAir):
     """Dust or sand in the air: coloured veil, light filtered by it, and drifts of sand low over the ground.
 
     Formula: I_c = J_c s_c t_c + A_c (1 - t_c), t_c = exp(-k_c tau), k = (0.92, 1, 1.18); s is the colour of light
@@ -39,38 +38,19 @@ class Dust(Degradation):
     Wagner et al., Atmos. Chem. Phys. 12, 2012; the colours of the air were read off road photos.
 
     Args:
-        visibility: metres at which 2 % of the contrast is left.
-        airlight: sRGB colour of the dust.
-        gradient: log-brightness of the airlight at the top of the picture (minus it at the bottom).
-        vignette: share of airlight lost at the left and right edges.
-        height_scale: metres over which the dust thins by e.
-        horizon: row of the horizon as a share of the height.
-        unevenness: standard deviation of the log density.
         drift: optical depth of the sand that blows over the ground, where it is thickest.
         filtering: how much of the dust's colour the light on the scene has taken on, 0 to 1.
-        scene_light: brightness of the scene relative to the clear photo, linear.
-        flatness: how much sun and shadow are evened out, 0 to 1.
-        lamps: share of vehicles with lamps on, 0 to 1; needs a label map.
-        blur: strength of multiple-scattering blur, 0 to 1.
-        glow: strength of the halo around lamps.
-        exposure: camera exposure in stops.
+
+    The other parameters are those of all effects in the air, see `InAir`.
     """
 
-    visibility: float | None = None
     airlight: tuple[float, float, float] = (0.82, 0.68, 0.44)
-    gradient: float = 0.05
-    vignette: float = 0.1
     height_scale: float = 150.0
-    horizon: float = 0.45
     unevenness: float = 0.25
     drift: float | None = None
     filtering: float = 0.6
     scene_light: float = 0.8
     flatness: float = 0.2
-    lamps: float = 0.0
-    blur: float = 0.3
-    glow: float = 0.3
-    exposure: float = 0.0
 
     presets: ClassVar = {
         "visibility": (700.0, 350.0, 190.0, 105.0, 60.0),
@@ -78,7 +58,7 @@ class Dust(Degradation):
     }
 
     def check(self) -> None:
-        check_air(self)
+        super().check()
         require(self.drift >= 0, f"drift must be >= 0, got {self.drift}")
         require(0 <= self.filtering <= 1, f"filtering must lie in [0, 1], got {self.filtering}")
 
@@ -112,35 +92,18 @@ class Dust(Degradation):
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        height, width = scene.shape
-        unit = float(np.sqrt(height * width)) / 320
-        tau = optical_depth(
-            scene.depth,
-            visibility=self.visibility,
-            height_scale=self.height_scale,
-            horizon=self.horizon,
-            unevenness=self.unevenness,
-            rng=rng,
-        )
-        tau += np.float32(0.3 * THICK) * open_sky(image, scene.depth, self.horizon)
+        tau = self.thickness(image, scene, rng)
         if self.drift > 0:
             tau += np.float32(self.drift) * drift_field(scene.depth, self.horizon, rng)
-        air = airlight_field(scene.shape, self.airlight, self.gradient, self.vignette, rng)
-        light = to_linear(image)
-        if self.flatness > 0:
-            light = overcast(light, self.flatness, unit)
+        air = self.air(scene.shape, rng)
         colour = to_linear(np.asarray(self.airlight, np.float32))
         filtered = np.exp(self.filtering * np.log(colour / max(float(colour.max()), 1e-3) + 0.03))
-        light *= (self.scene_light * filtered / filtered.max()).astype(np.float32)
-        lamps = vehicle_lamps(scene, self.lamps, rng)
+        light = self.scene_lit(image, picture_unit(scene.shape), self.scene_light * filtered / filtered.max())
         # `scatter` knows one tau; what blue loses beyond it is taken from the scene before
         for channel, relative in enumerate(EXTINCTION):
             if relative != 1.0:
                 light[..., channel] *= exp(np.clip(tau, 0, 4) * np.float32(1 - relative))
-        out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
-        if self.exposure:
-            out *= np.float32(2.0**self.exposure)
-        return to_srgb(out)
+        return self.exposed(self.through(light, tau, air, self.lamps_on(scene, rng)))
 
 
 def drift_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> np.ndarray:

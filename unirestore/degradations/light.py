@@ -54,6 +54,11 @@ def to_srgb(linear: np.ndarray) -> np.ndarray:
     return _look_up(_SRGB, linear, root=True)
 
 
+def picture_unit(shape: tuple[int, ...]) -> float:
+    """Pixels in 1/320 of the mean side sqrt(H W) of a picture (H, W, ...); lengths of effects are given in it."""
+    return float(np.sqrt(shape[0] * shape[1])) / 320
+
+
 def triple(plane: np.ndarray) -> np.ndarray:
     """(H, W) to (H, W, 3): cheaper than broadcasting against pictures."""
     return cv2.merge([plane, plane, plane])

@@ -16,22 +16,12 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from .base import Degradation, Scene, require
+from .base import Scene, require
 from .depth import CAMERA_HEIGHT, FOCAL, GROUND
-from .lamps import vehicle_lamps
-from .light import added, blurred, mixed, ramp, to_linear, to_srgb
+from .in_air import InAir
+from .light import added, blurred, mixed, picture_unit, ramp
 from .noise_fields import smooth_noise
-from .scattering import (
-    THICK,
-    airlight_field,
-    check_air,
-    light_under,
-    open_sky,
-    optical_depth,
-    overcast,
-    sample_airlight,
-    scatter,
-)
+from .scattering import light_under, sample_airlight
 
 MIRROR_NEAR, MIRROR_FAR = 0.25, 0.8  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
 LAYERS = (
@@ -42,17 +32,10 @@ LAYERS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rain(Degradation):
+class Rain(InAir):
     """Rain; see the module header.
 
     Args:
-        visibility: metres at which the veil alone leaves 2 % of the contrast.
-        airlight: sRGB colour of the veil, three numbers in [0, 1].
-        gradient: log-brightness of the airlight at the top of the picture (minus it at the bottom).
-        vignette: share of airlight lost at the left and right edges.
-        height_scale: metres over which the veil thins by e.
-        horizon: row of the horizon as a share of the height.
-        unevenness: standard deviation of the log density.
         spray: optical depth of the spray thrown up by traffic, where it is thickest.
         streaks: visible streaks per 320 x 320 pixels.
         streak_length: length in units of 1/320 of the picture, for the middle layer.
@@ -61,20 +44,12 @@ class Rain(Degradation):
         wetness: how mirror-like the road is, 0 to 1.
         drops: drops on the windscreen.
         lens: blur of a wet windscreen, 0 to 1.
-        scene_light: brightness of the scene relative to the clear photo, linear.
-        flatness: how much sun and shadow are evened out, 0 to 1.
-        lamps: share of vehicles with lamps on, 0 to 1; needs a label map.
-        blur: strength of multiple-scattering blur, 0 to 1.
-        glow: strength of the halo around lamps.
-        exposure: camera exposure in stops.
+
+    The other parameters are those of the veil, see `InAir`.
     """
 
-    visibility: float | None = None
     airlight: tuple[float, float, float] = (0.66, 0.68, 0.70)
     gradient: float = 0.1
-    vignette: float = 0.1
-    height_scale: float = 120.0
-    horizon: float = 0.45
     unevenness: float = 0.25
     spray: float | None = None
     streaks: float | None = None
@@ -85,11 +60,8 @@ class Rain(Degradation):
     drops: int = 0
     lens: float = 0.1
     scene_light: float | None = None
-    flatness: float = 0.0
-    lamps: float = 0.0
     blur: float = 0.4
     glow: float = 0.5
-    exposure: float = 0.0
 
     presets: ClassVar = {
         "visibility": (1800.0, 900.0, 450.0, 230.0, 110.0),
@@ -101,7 +73,7 @@ class Rain(Degradation):
     }
 
     def check(self) -> None:
-        check_air(self)
+        super().check()
         for name in ("spray", "streaks", "drops"):
             require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
         require(self.streak_length > 0, f"streak_length must be above 0, got {self.streak_length}")
@@ -144,44 +116,31 @@ class Rain(Degradation):
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        height, width = scene.shape
-        unit = float(np.sqrt(height * width)) / 320
+        unit = picture_unit(scene.shape)
         depth = scene.depth
-        tau = optical_depth(
-            depth,
-            visibility=self.visibility,
-            height_scale=self.height_scale,
-            horizon=self.horizon,
-            unevenness=self.unevenness,
-            rng=rng,
-        )
-        tau += np.float32(0.3 * THICK) * open_sky(image, depth, self.horizon)
+        tau = self.thickness(image, scene, rng)
         if self.spray > 0:
             tau += np.float32(self.spray) * spray_field(depth, self.horizon, rng)
-        air = airlight_field(scene.shape, self.airlight, self.gradient, self.vignette, rng)
-        light = to_linear(image)
-        if self.flatness > 0:
-            light = overcast(light, self.flatness, unit)
-        if self.scene_light != 1:
-            light *= np.float32(self.scene_light)
-        lamps = vehicle_lamps(scene, self.lamps, rng)
+        air = self.air(scene.shape, rng)
+        light = self.scene_lit(image, unit)
+        lamps = self.lamps_on(scene, rng)
         if self.wetness > 0:
             lit = light if lamps is None else light + lamps
             light = wet_road(light, lit, air, scene, self.wetness, self.horizon, unit, rng)
-        out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
+        out = self.through(light, tau, air, lamps)
         if self.streaks > 0:
             drop = added(blurred(out, 12 * unit), 0.6, air, 0.6)
             out = mixed(out, drop, streak_field(scene.shape, self, unit, rng))
             splash = splash_field(depth, self, unit, rng)
-            ground = slice(int(np.clip(self.horizon, 0, 0.9) * height), None)  # none bursts above the horizon
+            ground = slice(
+                int(np.clip(self.horizon, 0, 0.9) * scene.shape[0]), None
+            )  # none bursts above the horizon
             out[ground] = mixed(out[ground], air[ground], splash[ground])
         if self.lens > 0:
             out = added(out, 1 - self.lens, blurred(out, 2.2 * unit), self.lens)
         if self.drops > 0:
             out = windscreen(out, self.drops, unit, rng)
-        if self.exposure:
-            out *= np.float32(2.0**self.exposure)
-        return to_srgb(out)
+        return self.exposed(out)
 
 
 def wet_road(

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from .depth import FOCAL
-from .light import added, blurred, exp, mixed, ramp, to_linear, triple
+from .light import added, blurred, exp, mixed, picture_unit, ramp, to_linear, triple
 from .noise_fields import smooth_noise
 
 CONTRAST_LOSS = 3.912  # -ln(0.02)
@@ -129,7 +129,7 @@ def scatter(
         lamps: (H, W, 3) further light sources, or None.
     """
     height, width = tau.shape
-    unit = float(np.sqrt(height * width)) / 320
+    unit = picture_unit(light.shape)
     t = exp(-tau)
     radiance = light if lamps is None else light + lamps
     if blur > 0:
@@ -197,19 +197,3 @@ def light_under(airlight: tuple[float, float, float], rng: np.random.Generator) 
     """A plausible `scene_light`: a white surface under fog is about as bright as the fog itself."""
     luminance = float(to_linear(np.asarray(airlight, np.float32)) @ np.array([0.21, 0.72, 0.07]))
     return float(np.clip(luminance * rng.uniform(0.9, 2.6), 0.15, 1.4))
-
-
-def check_air(effect: object) -> None:
-    """Raise ValueError where the parameters that Haze and Rain share are out of range."""
-    for name in ("visibility", "height_scale"):
-        if not getattr(effect, name) > 0:
-            raise ValueError(f"{name} must be above 0 metres, got {getattr(effect, name)}")
-    colour = effect.airlight
-    if len(colour) != 3 or not all(0 <= c <= 1 for c in colour):
-        raise ValueError(f"airlight must be three sRGB numbers in [0, 1], got {colour}")
-    for name in ("unevenness", "scene_light", "blur", "glow"):
-        if not getattr(effect, name) >= 0:
-            raise ValueError(f"{name} must be >= 0, got {getattr(effect, name)}")
-    for name in ("flatness", "vignette", "lamps"):
-        if not 0 <= getattr(effect, name) <= 1:
-            raise ValueError(f"{name} must lie in [0, 1], got {getattr(effect, name)}")

@@ -12,19 +12,10 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from .base import Degradation, Scene, require
-from .lamps import vehicle_lamps
-from .light import blurred, exp, mixed, ramp, to_linear, to_srgb, triple
+from .base import Scene, require
+from .in_air import InAir
+from .light import blurred, exp, mixed, picture_unit, ramp, triple
 from .noise_fields import smooth_noise
-from .scattering import (
-    THICK,
-    airlight_field,
-    check_air,
-    open_sky,
-    optical_depth,
-    overcast,
-    scatter,
-)
 from .surfaces import ground_mask, road_coordinates, tops
 
 LAYERS = (  # (radius in units, defocus in units, share of flakes, opacity)
@@ -38,7 +29,7 @@ LANE, TRACK = 3.4, 0.8  # metres: width of a lane, half the track of a car
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snow(Degradation):
+class Snow(InAir):
     """Falling and lying snow: pale veil, flakes by depth, whitened ground and upper sides, wheel tracks.
 
     Formula: cover: L <- L + c (0.88 E - L) with c from the ground mask, patchy noise and wheel tracks and E the
@@ -49,34 +40,18 @@ class Snow(Degradation):
     translucent flakes of several sizes), with geometry of our own.
 
     Args:
-        visibility: metres at which the veil leaves 2 % of the contrast.
-        airlight: sRGB colour of the veil.
-        gradient: log-brightness of the airlight at the top of the picture (minus it at the bottom).
-        vignette: share of airlight lost at the left and right edges.
-        height_scale: metres over which the veil thins by e.
-        horizon: row of the horizon as a share of the height.
-        unevenness: standard deviation of the log density of the veil.
         cover: how much lies on the ground, 0 (none) to 1 (all white).
         tracks: how far wheels have cleared their tracks, 0 to 1.
         flakes: visible flakes per 320 x 320 pixels.
         size: factor on the flakes' size.
         fall: length of a flake's motion during the exposure, in units of 1/320 of the picture.
         angle: degrees from the vertical, positive drifts to the right.
-        scene_light: brightness of the scene relative to the clear photo, linear.
-        flatness: how much sun and shadow are evened out, 0 to 1.
-        lamps: share of vehicles with lamps on, 0 to 1; needs a label map.
-        blur: strength of multiple-scattering blur, 0 to 1.
-        glow: strength of the halo around lamps.
-        exposure: camera exposure in stops.
+
+    The other parameters are those of the veil, see `InAir`.
     """
 
-    visibility: float | None = None
     airlight: tuple[float, float, float] = (0.80, 0.82, 0.85)
     gradient: float = 0.0
-    vignette: float = 0.1
-    height_scale: float = 120.0
-    horizon: float = 0.45
-    unevenness: float = 0.2
     cover: float | None = None
     tracks: float = 0.6
     flakes: float | None = None
@@ -85,10 +60,7 @@ class Snow(Degradation):
     angle: float = 15.0
     scene_light: float = 0.9
     flatness: float = 0.3
-    lamps: float = 0.0
-    blur: float = 0.3
     glow: float = 0.4
-    exposure: float = 0.0
 
     presets: ClassVar = {
         "visibility": (1000.0, 500.0, 260.0, 150.0, 80.0),
@@ -97,7 +69,7 @@ class Snow(Degradation):
     }
 
     def check(self) -> None:
-        check_air(self)
+        super().check()
         for name in ("flakes", "fall"):
             require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
         require(self.size > 0, f"size must be above 0, got {self.size}")
@@ -140,33 +112,18 @@ class Snow(Degradation):
         )
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        height, width = scene.shape
-        unit = float(np.sqrt(height * width)) / 320
-        tau = optical_depth(
-            scene.depth,
-            visibility=self.visibility,
-            height_scale=self.height_scale,
-            horizon=self.horizon,
-            unevenness=self.unevenness,
-            rng=rng,
-        )
-        tau += np.float32(0.3 * THICK) * open_sky(image, scene.depth, self.horizon)
-        air = airlight_field(scene.shape, self.airlight, self.gradient, self.vignette, rng)
-        light = to_linear(image)
-        if self.flatness > 0:
-            light = overcast(light, self.flatness, unit)
-        light *= np.float32(self.scene_light)
+        unit = picture_unit(scene.shape)
+        tau = self.thickness(image, scene, rng)
+        air = self.air(scene.shape, rng)
+        light = self.scene_lit(image, unit)
         if self.cover > 0:
             light = mixed(light, self._white(light, air, unit), self.cover_field(light, scene, unit, rng))
-        lamps = vehicle_lamps(scene, self.lamps, rng)
-        out = scatter(light, tau, air, blur=self.blur, glow=self.glow, lamps=lamps)
+        out = self.through(light, tau, air, self.lamps_on(scene, rng))
         if self.flakes > 0:
             bright = np.float32(1.15) * air + np.float32(0.05)
             for opacity in flake_layers(scene.shape, self, unit, rng):
                 out = mixed(out, bright, opacity)
-        if self.exposure:
-            out *= np.float32(2.0**self.exposure)
-        return to_srgb(out)
+        return self.exposed(out)
 
     def cover_field(
         self, light: np.ndarray, scene: Scene, unit: float, rng: np.random.Generator
