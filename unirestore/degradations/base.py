@@ -119,14 +119,18 @@ class Degradation:
         for name, values in self.presets.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, values[level])
-        for field in dataclasses.fields(
-            self
-        ):  # JSON has lists where we have tuples, numpy scalars come from draws
+        # JSON has lists where we have tuples, numpy scalars come from draws
+        for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
         self.check()
 
     def check(self) -> None:
         """Raise ValueError when a parameter is out of range. Subclasses override it."""
+
+    @classmethod
+    def presets_at(cls, level: float) -> dict[str, float]:
+        """Every field of `presets` at `level`, 0 (severity 1) to 4 (severity 5), straight between those."""
+        return {name: float(np.interp(level, range(5), steps)) for name, steps in cls.presets.items()}
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         """Degrade (H, W, 3) float32 sRGB in [0, 1]; may leave that range, must not write into `image`."""
@@ -135,8 +139,8 @@ class Degradation:
     def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
         """`apply` on (H, W, 3) uint8 RGB, same type back, `image` untouched; None leaves it to `apply`.
 
-        For effects that are several times faster without a detour over float and need no scene; at most one grey
-        level from what `apply` gives with the same `rng`.
+        For effects that need no scene and save the detour over float; at most one grey level
+        from what `apply` gives with the same `rng`.
         """
         return None
 
@@ -279,10 +283,7 @@ def to_float_rgb(image: Any) -> tuple[np.ndarray, Any]:
 
         def back(out: np.ndarray) -> Any:
             result = restore(out)
-            result = np.ascontiguousarray(result.transpose(2, 0, 1) if channels_first else result)
-            tensor = image.new_empty(result.shape, device="cpu")
-            tensor.numpy()[...] = result
-            return tensor.to(image.device)
+            return _as_tensor(result.transpose(2, 0, 1) if channels_first else result, image)
 
         return pixels, back
     if not isinstance(image, np.ndarray):
@@ -333,9 +334,14 @@ def _like_bytes(out: np.ndarray, image: Any) -> Any:
     """(H, W, 3) uint8 in the shape and kind of `image`, of which `_colour_bytes` made it."""
     if isinstance(image, np.ndarray):
         return out.reshape(image.shape)
-    tensor = image.new_empty(image.shape, device="cpu")
-    tensor.numpy()[...] = out.transpose(2, 0, 1)
-    return tensor.to(image.device)
+    return _as_tensor(out.transpose(2, 0, 1), image)
+
+
+def _as_tensor(pixels: np.ndarray, like: Any) -> Any:
+    """A tensor of `pixels`, of the type and on the device of the tensor `like`."""
+    tensor = like.new_empty(pixels.shape, device="cpu")
+    tensor.numpy()[...] = pixels
+    return tensor.to(like.device)
 
 
 def require(condition: bool, message: str) -> None:

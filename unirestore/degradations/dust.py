@@ -12,6 +12,7 @@ from .base import Scene, require
 from .in_air import InAir
 from .light import exp, picture_unit, to_linear
 from .noise_fields import smooth_noise
+from .scattering import low_band
 
 COLOURS = np.array(  # sRGB of the air in photos of dust storms: tan, orange, yellow, brown, red, pale, grey
     [
@@ -66,10 +67,8 @@ class Dust(InAir):
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Dust:
         """Random concrete parameters; near the presets where `severity` is given."""
         level = 4 * float(rng.random()) if severity is None else float(severity - 1)
-        values = {
-            name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.8, 1.25))
-            for name, steps in cls.presets.items()
-        }
+        near = cls.presets_at(level)
+        values = {name: value * float(rng.uniform(0.8, 1.25)) for name, value in near.items()}
         values["drift"] *= float(rng.choice([0.2, 1.0, 2.0], p=[0.6, 0.25, 0.15]))
         colour = COLOURS[rng.choice(len(COLOURS), p=SHARES)] * rng.uniform(0.85, 1.15)
         colour = colour + rng.normal(0, 0.02, 3)
@@ -110,8 +109,6 @@ def drift_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> 
     """(H, W) float32 in about [0, 2]: ropes of sand close to the ground, flatter and finer towards the horizon."""
     height, width = depth.shape
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height
-    centre = horizon + 0.06
-    band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.05, 0.35)) ** 2))[:, None].astype(np.float32)
     # noise on the road plane: rows near the horizon are compressed
     plane = smooth_noise((64, 64), rng, cells=4, octaves=4, persistence=0.65, stretch=4.0)
     near = np.clip((rows - horizon) / max(1e-3, 1 - horizon), 0, 1)
@@ -119,4 +116,5 @@ def drift_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> 
     map_x = np.repeat(np.linspace(0, 63, width, dtype=np.float32)[None, :], height, axis=0)
     ropes = cv2.remap(plane, map_x, map_y, cv2.INTER_CUBIC).reshape(height, width)
     ropes = np.clip(np.float32(0.6) + np.float32(0.7) * ropes, 0, 2)
+    band = low_band(height, horizon + 0.06, 0.05, 0.35)
     return band * ropes * np.clip((depth - 2) * np.float32(1 / 10), 0.2, 1)

@@ -21,7 +21,8 @@ from .depth import CAMERA_HEIGHT, FOCAL, GROUND
 from .in_air import InAir
 from .light import added, blurred, mixed, picture_unit, ramp
 from .noise_fields import smooth_noise
-from .scattering import light_under, sample_airlight
+from .scattering import light_under, low_band, sample_airlight
+from .strokes import strokes
 
 MIRROR_NEAR, MIRROR_FAR = 0.25, 0.8  # reflectance of wet asphalt underfoot and towards the horizon (Fresnel)
 LAYERS = (
@@ -87,10 +88,8 @@ class Rain(InAir):
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Rain:
         """Random concrete parameters over the range of real rain; near the presets if `severity` is given."""
         level = 4 * float(rng.random()) ** 1.5 if severity is None else float(severity - 1)
-        values = {
-            name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.75, 1.3))
-            for name, steps in cls.presets.items()
-        }
+        near = cls.presets_at(level)
+        values = {name: value * float(rng.uniform(0.75, 1.3)) for name, value in near.items()}
         values["streaks"] *= float(rng.choice([0.1, 0.5, 1.2], p=[0.6, 0.28, 0.12]))
         values["wetness"] = min(values["wetness"], 1.0)
         airlight = sample_airlight(rng, dusk=0.3)
@@ -191,15 +190,11 @@ def _ground(scene: Scene, line: int) -> np.ndarray:
 
 def spray_field(depth: np.ndarray, horizon: float, rng: np.random.Generator) -> np.ndarray:
     """(H, W) float32 in about [0, 2]: spray hangs low, from the horizon down to the near road, in plumes."""
-    height, width = depth.shape
-    rows = (np.arange(height, dtype=np.float32) + 0.5) / height
-    centre = horizon + 0.1
-    band = np.exp(-(((rows - centre) / np.where(rows < centre, 0.12, 0.28)) ** 2))[:, None].astype(np.float32)
-    plumes = smooth_noise((height, width), rng, cells=2, octaves=4, persistence=0.55)
+    plumes = smooth_noise(depth.shape, rng, cells=2, octaves=4, persistence=0.55)
     plumes *= np.float32(0.45)
     plumes += np.float32(0.8)
     np.clip(plumes, 0, 2, out=plumes)
-    plumes *= band
+    plumes *= low_band(len(depth), horizon + 0.1, 0.12, 0.28)
     plumes *= np.clip((depth - 4) * np.float32(1 / 12), 0.1, 1)
     return plumes
 
@@ -219,12 +214,8 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
         length = length * rng.uniform(0.6, 1.4, number)
         angle = np.deg2rad(rain.streak_angle + rng.normal(0, 2.0, number))
         start = rng.uniform((-0.1 * width, -0.1 * height), (1.1 * width, 1.1 * height), (number, 2))
-        end = start + np.stack([np.sin(angle), np.cos(angle)], axis=1) * length[:, None]
-        segments = np.rint(np.stack([start, end], axis=1) * 16).astype(np.int32)  # 4 fractional bits
-        canvas = np.zeros(shape, np.uint8)
-        width_px = max(1, round(0.6 * soft * unit))
-        for group, level in enumerate((255, 170, 100)):
-            cv2.polylines(canvas, list(segments[group::3]), False, level, width_px, cv2.LINE_AA, 4)
+        move = np.stack([np.sin(angle), np.cos(angle)], axis=1) * length[:, None]
+        canvas = strokes(shape, start, move, (255, 170, 100), max(1, round(0.6 * soft * unit)))
         canvas = cv2.GaussianBlur(canvas, (0, 0), max(0.3, soft * unit)).reshape(shape)
         bright = np.float32(min(2.5, 1 + soft) / 255)
         np.maximum(total, np.multiply(canvas, bright, dtype=np.float32), out=total)

@@ -98,6 +98,16 @@ def open_sky(image: np.ndarray, depth: np.ndarray, horizon: float) -> np.ndarray
     return sky
 
 
+def low_band(height: int, centre: float, above: float, below: float) -> np.ndarray:
+    """(H, 1) float32 in [0, 1]: what hangs low over the road, 1 in the row `centre` (a share of the height).
+
+    Falls as a Gaussian of width `above` upwards and `below` downwards.
+    """
+    rows = (np.arange(height, dtype=np.float32) + 0.5) / height
+    band = np.exp(-(((rows - centre) / np.where(rows < centre, above, below)) ** 2))
+    return band[:, None].astype(np.float32)
+
+
 def overcast(light: np.ndarray, flatness: float, unit: float) -> np.ndarray:
     """Lights a scene as an overcast sky and an automatic exposure do: sun and shadow come closer to mid grey.
 

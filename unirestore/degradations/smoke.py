@@ -66,7 +66,7 @@ class Smoke(Degradation):
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Smoke:
         """Random concrete parameters; near the presets where `severity` is given."""
         level = 4 * float(rng.random()) if severity is None else float(severity - 1)
-        plumes, density, pall = (float(np.interp(level, range(5), steps)) for steps in cls.presets.values())
+        plumes, density, pall = cls.presets_at(level).values()
         return cls(
             severity=severity,
             plumes=max(1, round(plumes)),

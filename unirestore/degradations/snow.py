@@ -16,6 +16,7 @@ from .base import Scene, require
 from .in_air import InAir
 from .light import blurred, exp, mixed, picture_unit, ramp, triple
 from .noise_fields import smooth_noise
+from .strokes import strokes
 from .surfaces import ground_mask, road_coordinates, tops
 
 LAYERS = (  # (radius in units, defocus in units, share of flakes, opacity)
@@ -81,10 +82,8 @@ class Snow(InAir):
     def sample(cls, rng: np.random.Generator, severity: int | None = None) -> Snow:
         """Random concrete parameters; near the presets where `severity` is given."""
         level = 4 * float(rng.random()) if severity is None else float(severity - 1)
-        values = {
-            name: float(np.interp(level, range(5), steps)) * float(rng.uniform(0.8, 1.25))
-            for name, steps in cls.presets.items()
-        }
+        near = cls.presets_at(level)
+        values = {name: value * float(rng.uniform(0.8, 1.25)) for name, value in near.items()}
         values["cover"] = min(values["cover"], 1.0)
         bright = rng.uniform(0.55, 0.92)
         blue = rng.uniform(0.0, 0.08) + (0.12 if rng.random() < 0.15 else 0.0)
@@ -166,11 +165,7 @@ def flake_layers(
         length = snow.fall * unit * (0.5 + radius) * rng.uniform(0.5, 1.5, number)
         start = rng.uniform((-0.05 * width, -0.05 * height), (1.05 * width, 1.05 * height), (number, 2))
         step = np.stack([np.sin(lean + gust), np.cos(lean + gust)], axis=1) * length[:, None]
-        segments = np.rint(np.stack([start, start + step], axis=1) * 16).astype(np.int32)
-        canvas = np.zeros(shape, np.uint8)
-        thick = max(1, round(2 * reach))
-        for group, bright in enumerate((255, 190, 130)):
-            cv2.polylines(canvas, list(segments[group::3]), False, bright, thick, cv2.LINE_AA, 4)
+        canvas = strokes(shape, start, step, (255, 190, 130), max(1, round(2 * reach)))
         # a line can be no thinner than a pixel: smaller flakes are fainter instead
         faint = min(1.0, 2 * reach) * opacity
         sigma = max(0.3, soft * snow.size * unit)
