@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from .. import draws
-from ..base import Scene, require, to_bytes
-from ..camera import through_jpeg
+from ..base import Scene, require
+from ..camera import JpegCompression
 from ..light import triple
 from .base import Corruption
 
@@ -172,18 +172,10 @@ class JpegC(Corruption):
     name: ClassVar = "jpeg_compression"
     presets: ClassVar = {"quality": (25, 18, 15, 10, 7)}
 
-    def check(self) -> None:
-        require(
-            isinstance(self.quality, int) and 1 <= self.quality <= 100,
-            f"quality must be an integer in 1..100, got {self.quality!r}",
-        )
-
-    def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        read = through_jpeg(to_bytes(image), self.quality)
-        return np.multiply(read, np.float32(1 / 255), dtype=np.float32)
-
-    def apply_bytes(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return through_jpeg(image, self.quality)
+    # the same file as the camera's, at lower qualities
+    check = JpegCompression.check
+    apply = JpegCompression.apply
+    apply_bytes = JpegCompression.apply_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Fast exact filtering with large kernels: sums of separable filters for discs, pieces for motion lines.
 
-OpenCV turns to a Fourier transform for kernels of more than some 11 x 11 taps, which on many machines is slower
-than what is done here by a factor of ten.
+OpenCV turns to a Fourier transform for kernels of more than some 11 x 11 taps; what is done here stays below that
+size. Photos per second: `benchmarks/degradation_speed.py --only defocus_blur motion_blur`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-DIRECT = 11  # a kernel of up to 11 x 11 is filtered directly, at the cost of its non-zero taps
+from ..base import require
+from ..blur import TILE
+
+DIRECT = TILE  # a kernel of up to this side is filtered directly
 
 
 def gaussian(image: np.ndarray, sigma: float, truncate: float = 4.0) -> np.ndarray:
@@ -67,6 +70,14 @@ def filter_separable_sum(image: np.ndarray, kernel: np.ndarray, tolerance: float
         part = cv2.sepFilter2D(image, -1, row, column, borderType=cv2.BORDER_REFLECT_101)
         out = part if out is None else cv2.add(out, part, dst=out)
     return out.reshape(image.shape)
+
+
+def check_radius(radius: int) -> None:
+    """Raise ValueError unless `radius` can be that of a motion blur."""
+    require(
+        isinstance(radius, int) and 1 <= radius <= 200,
+        f"radius must be a whole number of pixels in 1..200, got {radius!r}",
+    )
 
 
 def motion_taps(radius: int, sigma: float, angle: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -124,7 +135,10 @@ def centre_zoom(plane: np.ndarray, factor: float) -> np.ndarray:
 
 
 def centre_resize(image: np.ndarray, factor: float) -> np.ndarray:
-    """`centre_zoom` to within a tenth of a pixel for factors near 1, five times as fast: edges kept at the edges."""
+    """`centre_zoom` to within a tenth of a pixel for factors near 1, with edges kept at the edges.
+
+    A plain resize of the crop, which OpenCV does without a matrix per pixel.
+    """
     height, width = image.shape[:2]
     (crop_y, large_y), (crop_x, large_x) = (_crop(size, factor) for size in (height, width))
     top, left = (height - crop_y) // 2, (width - crop_x) // 2

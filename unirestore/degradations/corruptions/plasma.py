@@ -31,19 +31,15 @@ def plasma(side: int, decay: float, rng: np.random.Generator) -> np.ndarray:
         noise *= np.float32(2 * amplitude)
         noise -= np.float32(amplitude)
         corners = field[::step, ::step]
-        pairs = corners + np.roll(
-            corners, -1, axis=1
-        )  # upper and lower edges of the squares, two corners each
+        pairs = corners + np.roll(corners, -1, axis=1)  # of the upper and lower edges of the squares
         middles = (pairs + np.roll(pairs, -1, axis=0)) * np.float32(0.25) + noise[0]
         field[half::step, half::step] = middles
         # the middle of an edge has two corners and the two square middles on its sides
-        field[::step, half::step] = (pairs + middles + np.roll(middles, 1, axis=0)) * np.float32(
-            0.25
-        ) + noise[1]
+        across = pairs + middles + np.roll(middles, 1, axis=0)
+        field[::step, half::step] = across * np.float32(0.25) + noise[1]
         columns = corners + np.roll(corners, -1, axis=0)
-        field[half::step, ::step] = (columns + middles + np.roll(middles, 1, axis=1)) * np.float32(
-            0.25
-        ) + noise[2]
+        down = columns + middles + np.roll(middles, 1, axis=1)
+        field[half::step, ::step] = down * np.float32(0.25) + noise[2]
         step //= 2
         amplitude /= decay**2
     field -= field.min()

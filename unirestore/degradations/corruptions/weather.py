@@ -11,7 +11,7 @@ import numpy as np
 from .. import draws
 from ..base import Scene, require
 from .base import Corruption
-from .kernels import centre_zoom, gaussian, motion_blur
+from .kernels import centre_zoom, check_radius, gaussian, motion_blur
 from .plasma import plasma
 
 WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise, as published
@@ -53,7 +53,36 @@ class FogC(Corruption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SnowC(Corruption):
+class NoisePeaks(Corruption):
+    """Base of snow and spatter: what stands out of normal noise becomes flakes or drops; not an effect itself.
+
+    Args:
+        mean, deviation: of the noise.
+        sigma: of its blur in pixels, above 0.
+        threshold: noise below it becomes 0.
+    """
+
+    mean: float | None = None
+    deviation: float | None = None
+    sigma: float | None = None
+    threshold: float | None = None
+
+    non_negative: ClassVar = ("deviation",)
+
+    def check(self) -> None:
+        super().check()
+        require(self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+
+    def noise(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(H, W) float32 noise of that mean and deviation."""
+        noise = draws.normal(rng, shape)
+        noise *= np.float32(self.deviation)
+        noise += np.float32(self.mean)
+        return noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnowC(NoisePeaks):
     """Snow of the benchmark: motion-blurred flakes over a whitened photo.
 
     Formula: f = motion_blur(threshold(zoom(N(mean, deviation)))); b = max(x, 1.5 grey(x) + 0.5);
@@ -61,19 +90,15 @@ class SnowC(Corruption):
     Source: Hendrycks and Dietterich, ICLR 2019. For snow with depth use the weather effects.
 
     Args:
-        mean, deviation: of the normal noise that becomes flakes.
         zoom: enlargement of the noise, >= 1.
-        threshold: noise below it is no flake.
-        radius, sigma: of the motion blur, in pixels; its angle is drawn between -135 and -45 degrees.
+        radius: with `sigma`, of the motion blur, in pixels; its angle is drawn between -135 and -45 degrees.
         mix: share of the photo that is not whitened, 0 to 1.
+
+    For the noise see `NoisePeaks`.
     """
 
-    mean: float | None = None
-    deviation: float | None = None
     zoom: float | None = None
-    threshold: float | None = None
     radius: int | None = None
-    sigma: float | None = None
     mix: float | None = None
 
     name: ClassVar = "snow"
@@ -86,23 +111,15 @@ class SnowC(Corruption):
         "sigma": (4.0, 4.0, 8.0, 8.0, 12.0),
         "mix": (0.8, 0.7, 0.7, 0.65, 0.55),
     }
-    non_negative: ClassVar = ("deviation",)
     shares: ClassVar = ("mix",)
 
     def check(self) -> None:
         super().check()
         require(1 <= self.zoom <= 50, f"zoom must lie in [1, 50], got {self.zoom}")
-        require(
-            isinstance(self.radius, int) and 1 <= self.radius <= 200,
-            f"radius must be a whole number of pixels in 1..200, got {self.radius!r}",
-        )
-        require(self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+        check_radius(self.radius)
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        flakes = draws.normal(rng, scene.shape)
-        flakes *= np.float32(self.deviation)
-        flakes += np.float32(self.mean)
-        flakes = centre_zoom(flakes, self.zoom)
+        flakes = centre_zoom(self.noise(scene.shape, rng), self.zoom)
         flakes[flakes < self.threshold] = 0
         flakes = motion_blur(np.minimum(flakes, 1), self.radius, self.sigma, rng.uniform(-135, -45))
         both = flakes + flakes[::-1, ::-1]
@@ -117,7 +134,7 @@ class SnowC(Corruption):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpatterC(Corruption):
+class SpatterC(NoisePeaks):
     """Spatter of the benchmark: water (severity 1 to 3) or mud (4 and 5) on the lens.
 
     Formula: l = N(sigma) * noise, 0 below `threshold`; water: relief of the distance to the drops' edges times l,
@@ -125,17 +142,12 @@ class SpatterC(Corruption):
     Source: Hendrycks and Dietterich, ICLR 2019 (validation set of corruptions).
 
     Args:
-        mean, deviation: of the normal noise that becomes drops.
-        sigma: of its blur in pixels, above 0.
-        threshold: below it there is no drop.
         strength: brightness of water, or blur in pixels of the edge of mud.
         mud: 0 for water, 1 for mud.
+
+    For the noise see `NoisePeaks`.
     """
 
-    mean: float | None = None
-    deviation: float | None = None
-    sigma: float | None = None
-    threshold: float | None = None
     strength: float | None = None
     mud: int | None = None
 
@@ -152,14 +164,10 @@ class SpatterC(Corruption):
 
     def check(self) -> None:
         super().check()
-        require(self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
         require(self.mud in (0, 1), f"mud must be 0 (water) or 1 (mud), got {self.mud!r}")
 
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
-        noise = draws.normal(rng, scene.shape)
-        noise *= np.float32(self.deviation)
-        noise += np.float32(self.mean)
-        drops = gaussian(noise, self.sigma)
+        drops = gaussian(self.noise(scene.shape, rng), self.sigma)
         drops[drops < self.threshold] = 0
         if self.mud:
             cover = gaussian((drops > self.threshold).astype(np.float32), self.strength)
