@@ -1,7 +1,7 @@
 """sRGB to linear light and back, and small picture arithmetic that effects share.
 
 Conversion uses tables (IEC 61966-2-1 curve): exact at the 256 levels of an 8-bit photo, elsewhere within
-2e-4, and ten times faster than powers, which matters because training calls it for every sample.
+2e-4. Training calls it for every sample, and a look-up needs no powers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def picture_unit(shape: tuple[int, ...]) -> float:
 
 
 def triple(plane: np.ndarray) -> np.ndarray:
-    """(H, W) to (H, W, 3): cheaper than broadcasting against pictures."""
+    """(H, W) to (H, W, 3), so that pictures are multiplied without broadcasting."""
     return cv2.merge([plane, plane, plane])
 
 
@@ -90,7 +90,7 @@ def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     height, width = image.shape[:2]
     shrink = int(min(max(1, sigma / 1.5), height, width))
     sigma = max(sigma / shrink, 0.1)
-    window = (2 * math.ceil(3 * sigma) + 1,) * 2  # OpenCV's own choice, 4 sigma, costs a quarter more
+    window = (2 * math.ceil(3 * sigma) + 1,) * 2  # OpenCV's own choice is 4 sigma
     if shrink == 1:
         return cv2.GaussianBlur(image, window, sigma).reshape(image.shape)
     size = (max(1, width // shrink), max(1, height // shrink))

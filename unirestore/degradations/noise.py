@@ -25,7 +25,7 @@ def poisson_like(mean: np.ndarray, rng: np.random.Generator, read: float = 0.0) 
     """Counts whose mean, variance and skewness are those of Poisson(mean) plus N(0, read^2), any float32 shape.
 
     One normal number z per pixel: mean + s z + (z^2 - 1) / 6 with s^2 = mean + read^2 (the first terms of the
-    Cornish-Fisher expansion; Abramowitz and Stegun 26.2.49), several times faster than exact draws. Without
+    Cornish-Fisher expansion; Abramowitz and Stegun 26.2.49), instead of exact draws. Without
     read noise, means below `FEW` counts are drawn exactly and nothing is negative.
     """
     z = draws.normal(rng, mean.shape)

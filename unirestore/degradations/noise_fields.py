@@ -1,9 +1,8 @@
 """Seeded smooth noise: the irregular part of fog banks, spray and depth.
 
 Value noise: random numbers on a coarse lattice, enlarged with a cubic kernel, octaves added. Everything is
-done at low resolution (at most `LOW` pixels a side) and enlarged once, so a field costs well under a
-millisecond. Randomness comes only from the `numpy.random.Generator` that is passed in; the same generator
-state and shape give the same bits.
+done at low resolution (at most `LOW` pixels a side) and enlarged once. Randomness comes only from the
+`numpy.random.Generator` that is passed in; the same generator state and shape give the same bits.
 """
 
 from __future__ import annotations
