@@ -213,7 +213,7 @@ def test_gradient_of_the_latent_stops_before_cfrm(make_micro):
     assert "cfrm" in trained_by(model.encode(images, detach_latent=False).latent.square().sum())
     trained_by(model.encode(images, repair=False).latent.square().sum())
     assert model.vae.encoder.conv_in.weight.grad.any()
-    wanted = set(PARAMETER_GROUPS) - {"fusion"}
+    wanted = set(PARAMETER_GROUPS) - {"fusion", "detail"}
     assert trained_by(model(images, "det").square().sum()) == wanted
 
 

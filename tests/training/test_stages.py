@@ -25,7 +25,7 @@ TRAINED = {
     "restoration from the degraded latent": {"cfrm", "controller", "sc_tuner"},
     "prompts only": {"prompts"},
 }
-ADAPTED = {"tfa", "prompts", "fusion"}
+ADAPTED = {"tfa", "prompts", "fusion", "detail"}
 
 
 def build(name: str, restorer, detector) -> dict:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .unirestore import UniRestore
+from .unirestore import PARAMETER_GROUPS, UniRestore
 
 
 def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.Module:
@@ -18,7 +18,7 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
             `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
             `UniRestore.build`; or a mapping with `weights` (folder, name or id) and overrides that take parts
-            away, such as `cfrm=False` (ablations).
+            away, such as `cfrm=False` (ablations), or add the detail refiner, which changes nothing untrained.
 
     Raises:
         FileNotFoundError: the string is no folder, no shipped weights and no hub id.
@@ -29,7 +29,7 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
     if isinstance(restorer, Mapping):
         options = dict(restorer)
         if "weights" in options:
-            return _reduced(UniRestore.from_pretrained(options.pop("weights")), options)
+            return _altered(UniRestore.from_pretrained(options.pop("weights")), options)
         if "preset" not in options:
             raise ValueError(
                 f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), "
@@ -41,16 +41,23 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
     raise TypeError(f"restorer is a {type(restorer).__name__}; give a folder, a dict or a module")
 
 
-def _reduced(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
+def _altered(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
     """A trained model with some settings changed that need no weights of their own, in evaluation mode."""
     settings = {name: full.config[name] for name in full.config if not name.startswith("_")}
     model = UniRestore(**{**settings, **overrides})
     trained, wanted = full.state_dict(), model.state_dict()
-    absent = [name for name in wanted if name not in trained or trained[name].shape != wanted[name].shape]
+    new = (
+        PARAMETER_GROUPS["detail"] if full.detail is None else None
+    )  # may come: untrained it changes nothing
+    absent = [
+        name
+        for name, value in wanted.items()
+        if (trained[name].shape != value.shape if name in trained else not new or not name.startswith(new))
+    ]
     if absent:
         raise ValueError(
             f"with {dict(overrides)} the model needs {len(absent)} tensors that its weights lack, first "
-            f"{absent[0]}; overrides beside `weights` may only take parts away"
+            f"{absent[0]}; overrides beside `weights` may take parts away or add the detail refiner"
         )
-    model.load_state_dict({name: trained[name] for name in wanted})
+    model.load_state_dict({name: trained.get(name, fresh) for name, fresh in wanted.items()})
     return model.eval()

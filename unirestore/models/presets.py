@@ -73,6 +73,8 @@ PRESETS: dict[str, dict] = {
         "fusion_channels": 16,
         "fusion_low_channels": 48,
         "fusion_blocks": 2,
+        "detail_channels": 24,
+        "detail_blocks": 2,
         "working_scale": 2,
     },
 }

@@ -25,6 +25,7 @@ from torch import nn
 
 from .autoencoder import TAPS, TappedAutoencoder
 from .cfrm import CFRM
+from .detail import DetailRefiner
 from .fusion import CandidateFusion
 from .priors import PRIORS
 from .sizes import check_images, enlarge, pad_to, round_up, shrink
@@ -40,6 +41,7 @@ PARAMETER_GROUPS = {
     "tfa": "tfa.",
     "prompts": "prompts.",
     "fusion": "fusion.",
+    "detail": "detail.",
 }
 """Name of each part that a training stage trains or freezes -> the prefix of its parameters."""
 
@@ -73,6 +75,7 @@ class UniRestore(ModelMixin, ConfigMixin):
             `CandidateFusion`.
         candidate_weights: starting weights of the photo and of each candidate; default equal.
         fusion_channels, fusion_low_channels, fusion_blocks: size of that head.
+        detail_channels, detail_blocks: size of the `DetailRefiner` behind that head, where there is one; 0: none.
         working_scale: the network sees the photo at this fraction of its size (2: half) and judges the candidates
             there; they are blended at full size. Feature pyramids, and models without candidates, always work at
             full size.
@@ -109,6 +112,8 @@ class UniRestore(ModelMixin, ConfigMixin):
         fusion_channels: int = 16,
         fusion_low_channels: int = 48,
         fusion_blocks: int = 2,
+        detail_channels: int = 0,
+        detail_blocks: int = 2,
         working_scale: int = 1,
     ) -> None:
         super().__init__()
@@ -151,18 +156,23 @@ class UniRestore(ModelMixin, ConfigMixin):
                 )
             for task in tasks:
                 self.prompts[task] = nn.Parameter(prompt_std * torch.randn(prompt_length, skip_channels[-1]))
-        self.fusion = None
+        prompt_channels = prompt_length * skip_channels[-1] if tfa else 0
+        self.fusion = self.detail = None
         if candidates:
             mix = candidate_weights or [1.0] * (len(candidates) + 1)
             self.fusion = CandidateFusion(
                 feature_channels=block_out_channels[0],
-                prompt_channels=prompt_length * skip_channels[-1] if tfa else 0,
+                prompt_channels=prompt_channels,
                 weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # last: the decoder's picture
                 channels=fusion_channels,
                 low_channels=fusion_low_channels,
                 blocks=fusion_blocks,
                 groups=norm_num_groups,
                 patch_size=patch_size,
+            )
+        if candidates and detail_channels:
+            self.detail = DetailRefiner(
+                prompt_channels=prompt_channels, channels=detail_channels, blocks=detail_blocks
             )
 
     def __getattr__(self, name: str):
@@ -391,11 +401,14 @@ class UniRestore(ModelMixin, ConfigMixin):
         self._check_candidates(candidates, images)
         seen = [x.to(picture.dtype) for x in (images, *candidates.unbind(1))]  # K + 1 times (B, 3, H, W)
         small = [pad_to(shrink(x, scale), *full) for x in seen]  # (B, 3, 8h, 8w)
-        maps = self.fusion(features, [*small, picture], chain.task_prompt if chain else None)
+        prompt = chain.task_prompt if chain else None
+        maps = self.fusion(features, [*small, picture], prompt)
         full_size = images.shape[-2:]
         picture = self.fusion.blend(
             enlarge(maps, scale, *full_size), [*seen, enlarge(picture, scale, *full_size)]
         )
+        if self.detail is not None:
+            picture = self.detail(seen[0], picture, prompt)
         return picture[..., :height, :width]
 
     @torch.no_grad()

@@ -54,7 +54,7 @@ class AdaptationStage(TrainingStage):
         *,
         downstream: Mapping[str, Any] | nn.Module | None,
         task: str = "det",
-        trains: Sequence[str] = ("tfa", "prompts", "fusion"),
+        trains: Sequence[str] = ("tfa", "prompts", "fusion", "detail"),
         task_weight: float = 0.1,
         term_weights: Mapping[str, float] | None = None,
         feature_weight: float = 1.0,

@@ -33,7 +33,7 @@ class PerceptionStage(TrainingStage):
     def __init__(
         self,
         *,
-        trains: Sequence[str] = ("tfa", "prompts", "fusion"),
+        trains: Sequence[str] = ("tfa", "prompts", "fusion", "detail"),
         edge_weight: float = 1.0,
         **stage: Any,
     ) -> None:
