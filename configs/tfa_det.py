@@ -1,5 +1,5 @@
 # The main job on the embedded scenes: TFA and the prompts `ir` and `det` in front of a frozen detector, then the gain
-# in haze and rain. About 15 to 25 minutes on two CPU cores, everything included. `make tfa-det` does the same from nothing.
+# in haze and rain. About 15 to 25 minutes on two CPU cores, all included. `make tfa-det` does the same from nothing.
 #   python tools/train.py configs/tfa_det.py
 _base_ = "_base_/adaptation.py"
 _classes = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]

@@ -67,3 +67,11 @@ def test_a_grown_refiner_cannot_change_its_size(tmp_path):
 
 def test_without_candidates_there_is_no_refiner():
     assert UniRestore.build("tiny", candidates=(), candidate_weights=None).detail is None
+
+
+def test_the_fast_preset_starts_from_trained_tensors_of_the_same_shape(tmp_path):
+    big = UniRestore.build("tiny")
+    big.save_pretrained(tmp_path)
+    fast = build_restorer(dict(preset="tiny-fast", start_from=tmp_path))
+    assert torch.equal(fast.vae.encoder.conv_in.weight, big.vae.encoder.conv_in.weight)
+    assert fast.fusion.candidates == 2  # the photo and one candidate; the decoder's picture is none

@@ -108,3 +108,18 @@ def test_refuses_weights_that_make_no_mix():
         head(weights=(1.0, 0.0))
     with pytest.raises(ValueError, match="at least two"):
         head(weights=(1.0,))
+
+
+def test_blending_with_and_without_gradients_gives_the_same_picture_and_leaves_its_inputs_alone():
+    fusion = head()
+    maps, pictures = torch.randn(1, 8, 20, 30), [torch.rand(1, 3, 20, 30) for _ in range(3)]
+    kept = [x.clone() for x in (maps, *pictures)]
+    with torch.no_grad():
+        plain = fusion.blend(maps, pictures)
+    for x, before in zip((maps, *pictures), kept, strict=True):
+        assert torch.equal(x, before)
+    for learns in (maps, pictures[0]):
+        learns.requires_grad_(True)
+        torch.testing.assert_close(fusion.blend(maps, pictures), plain)
+        fusion.blend(maps, pictures).sum().backward()
+        learns.requires_grad_(False)

@@ -134,17 +134,30 @@ class CandidateFusion(nn.Module):
         weights = logits.softmax(1)
         image = weights[:, :1] * candidates[0]
         for k in range(1, self.candidates):
-            image = torch.addcmul(image, weights[:, k : k + 1], candidates[k])
+            image = _add_product(image, weights[:, k : k + 1], candidates[k])
         smooth = F.avg_pool2d(image, FINE, stride=1, padding=FINE // 2, count_include_pad=False)
         base = F.avg_pool2d(
             image, COARSE, stride=COARSE // 2, padding=COARSE // 2, count_include_pad=False
         )  # centred on every eighth pixel, the first and the last included
         base = F.interpolate(base, size=image.shape[-2:], mode="bilinear", align_corners=True)
-        image = torch.addcmul(image + bias, gains[:, 1:], image - smooth)
-        return torch.addcmul(image, gains[:, :1], smooth - base)
+        fine = image - smooth
+        image = _add_product(image + bias, gains[:, 1:], fine)
+        return _add_product(image, gains[:, :1], smooth.sub_(base) if _in_place(smooth) else smooth - base)
 
     def _film(self, prompt: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:
         """Scale and shift of the deep features, then of the full ones, and a shift of the maps."""
         if self.film is None or prompt is None:
             return None
         return self.film(prompt.flatten(1))[..., None, None].split(self.film_widths, dim=1)
+
+
+def _in_place(x: torch.Tensor) -> bool:
+    """At full size memory is the bottleneck; where nothing is differentiated a result takes its input's place."""
+    return not (torch.is_grad_enabled() and x.requires_grad)
+
+
+def _add_product(x: torch.Tensor, factor: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """x + factor * y, where x is a passing result of ours."""
+    return (
+        x.addcmul_(factor, y) if _in_place(x) and _in_place(factor) and _in_place(y) else x.addcmul(factor, y)
+    )

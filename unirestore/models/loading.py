@@ -17,7 +17,8 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
     Args:
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
             `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
-            `UniRestore.build`; or a mapping with `weights` (folder, name or id) and overrides that take parts
+            `UniRestore.build`, which takes over from `start_from`, a trained restorer of another size, every
+            tensor of the same name and shape; or a mapping with `weights` (folder, name or id) and overrides that take parts
             away, such as `cfrm=False` (ablations), or add the detail refiner, which changes nothing untrained.
 
     Raises:
@@ -35,7 +36,9 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
                 f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), "
                 "dict(weights='tiny', cfrm=False), a folder or a module"
             )
-        return UniRestore.build(options.pop("preset"), **options)
+        start_from = options.pop("start_from", None)
+        model = UniRestore.build(options.pop("preset"), **options)
+        return model if start_from is None else _take_over(model, UniRestore.from_pretrained(start_from))
     if isinstance(restorer, (str, Path)):
         return UniRestore.from_pretrained(restorer)
     raise TypeError(f"restorer is a {type(restorer).__name__}; give a folder, a dict or a module")
@@ -61,3 +64,15 @@ def _altered(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
         )
     model.load_state_dict({name: trained.get(name, fresh) for name, fresh in wanted.items()})
     return model.eval()
+
+
+def _take_over(model: UniRestore, trained: UniRestore) -> UniRestore:
+    """`model` with every tensor of `trained` that has the same name and shape."""
+    own = model.state_dict()
+    fitting = {
+        name: value
+        for name, value in trained.state_dict().items()
+        if name in own and own[name].shape == value.shape
+    }
+    model.load_state_dict({**own, **fitting})
+    return model

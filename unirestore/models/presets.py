@@ -1,7 +1,8 @@
 """Sizes of the one architecture, and the table of the weights that exist.
 
 `sd_turbo` is the size of the paper (UniRestore, arXiv 2501.13134, on stabilityai/sd-turbo). `tiny` is ours:
-the same modules, small enough for a CPU, ending in a candidate fusion.
+the same modules, small enough for a CPU, ending in a candidate fusion. `tiny-fast` leaves the prior and what
+costs most at full size out.
 """
 
 from copy import deepcopy
@@ -77,6 +78,15 @@ PRESETS: dict[str, dict] = {
         "detail_blocks": 2,
         "working_scale": 2,
     },
+}
+PRESETS["tiny-fast"] = {  # the student of Uni-Removal: cheaper than a small detector
+    **{name: value for name, value in PRESETS["tiny"].items() if name != "prior_config"},
+    "prior": "none",
+    "candidates": ("clahe_dcp",),
+    "candidate_weights": (0.3, 0.7),
+    "decoder_candidate": False,
+    "detail_channels": 0,
+    "working_scale": 4,
 }
 
 

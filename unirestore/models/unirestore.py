@@ -74,6 +74,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         candidates: names in `unirestore.classical.CANDIDATES`; with any, the output head is
             `CandidateFusion`.
         candidate_weights: starting weights of the photo and of each candidate; default equal.
+        decoder_candidate: the decoder's own picture is a candidate too, starting at a hundredth.
         fusion_channels, fusion_low_channels, fusion_blocks: size of that head.
         detail_channels, detail_blocks: size of the `DetailRefiner` behind that head, where there is one; 0: none.
         working_scale: the network sees the photo at this fraction of its size (2: half) and judges the candidates
@@ -109,6 +110,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         prompt_std: float = 0.0,
         candidates: Sequence[str] = (),
         candidate_weights: Sequence[float] | None = None,
+        decoder_candidate: bool = True,
         fusion_channels: int = 16,
         fusion_low_channels: int = 48,
         fusion_blocks: int = 2,
@@ -159,11 +161,13 @@ class UniRestore(ModelMixin, ConfigMixin):
         prompt_channels = prompt_length * skip_channels[-1] if tfa else 0
         self.fusion = self.detail = None
         if candidates:
-            mix = candidate_weights or [1.0] * (len(candidates) + 1)
+            mix = [float(weight) for weight in candidate_weights or [1.0] * (len(candidates) + 1)]
+            if decoder_candidate:  # last
+                mix = [*(0.99 * weight / sum(mix) for weight in mix), 0.01]
             self.fusion = CandidateFusion(
                 feature_channels=block_out_channels[0],
                 prompt_channels=prompt_channels,
-                weights=[*(0.99 * weight / sum(mix) for weight in mix), 0.01],  # last: the decoder's picture
+                weights=mix,
                 channels=fusion_channels,
                 low_channels=fusion_low_channels,
                 blocks=fusion_blocks,
@@ -389,9 +393,11 @@ class UniRestore(ModelMixin, ConfigMixin):
             return [
                 x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2), strict=True)
             ]
-        picture = (self.vae.decoder.to_image(features) + 1) / 2  # (B, 3, 8h, 8w)
+        own = None  # the decoder's picture, (B, 3, 8h, 8w)
+        if self.fusion is None or image_only or self.config.decoder_candidate:
+            own = (self.vae.decoder.to_image(features) + 1) / 2
         if self.fusion is None or image_only:
-            return enlarge(picture, scale, height, width)
+            return enlarge(own, scale, height, width)
         if images is None:
             raise ValueError(
                 "decode needs images, the degraded photo, to fuse candidates; or pass image_only=True"
@@ -399,14 +405,14 @@ class UniRestore(ModelMixin, ConfigMixin):
         if candidates is None:
             candidates = self.stack_candidates(images)
         self._check_candidates(candidates, images)
-        seen = [x.to(picture.dtype) for x in (images, *candidates.unbind(1))]  # K + 1 times (B, 3, H, W)
+        seen = [x.to(features.dtype) for x in (images, *candidates.unbind(1))]  # K + 1 times (B, 3, H, W)
         small = [pad_to(shrink(x, scale), *full) for x in seen]  # (B, 3, 8h, 8w)
-        prompt = chain.task_prompt if chain else None
-        maps = self.fusion(features, [*small, picture], prompt)
         full_size = images.shape[-2:]
-        picture = self.fusion.blend(
-            enlarge(maps, scale, *full_size), [*seen, enlarge(picture, scale, *full_size)]
-        )
+        if own is not None:
+            seen, small = [*seen, enlarge(own, scale, *full_size)], [*small, own]
+        prompt = chain.task_prompt if chain else None
+        maps = self.fusion(features, small, prompt)
+        picture = self.fusion.blend(enlarge(maps, scale, *full_size), seen)
         if self.detail is not None:
             picture = self.detail(seen[0], picture, prompt)
         return picture[..., :height, :width]
