@@ -18,8 +18,9 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
             `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
             `UniRestore.build`, which takes over from `start_from`, a trained restorer of another size, every
-            tensor of the same name and shape; or a mapping with `weights` (folder, name or id) and overrides that take parts
-            away, such as `cfrm=False` (ablations), or add the detail refiner, which changes nothing untrained.
+            tensor of the same name and shape; or a mapping with `weights` (folder, name or id) and overrides that
+            take parts away, such as `cfrm=False` (ablations), or add the detail refiner, which changes nothing
+            untrained.
 
     Raises:
         FileNotFoundError: the string is no folder, no shipped weights and no hub id.
