@@ -81,11 +81,8 @@ def replay(args: argparse.Namespace) -> int:
 
 def replay_one(job: tuple[dict[str, Any], Path, Path | None, Path]) -> str:
     """Make one picture again; returns what is wrong with it, or nothing."""
-    import cv2
-
     from unirestore.degradations.replay import load_photo, replay_photo, write_picture
 
-    cv2.setNumThreads(1)
     line, photo, depth, target = job
     try:
         image, metres = load_photo(photo, depth, line.get("max_side"))

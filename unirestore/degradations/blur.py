@@ -18,6 +18,7 @@ import numpy as np
 
 from .base import Degradation, Scene, require
 from .light import ramp, to_linear, to_srgb, triple
+from .portable import rounded
 
 TILE = 11  # OpenCV sums kernels up to this side directly and skips their zeros; larger ones go through a slow DFT
 COARSE = 4.0  # radius in pixels at which discs are drawn, on a picture made smaller by a whole number
@@ -151,10 +152,10 @@ def aperture_kernel(radius: float, blades: int, angle: float) -> np.ndarray:
     side = 2 * reach + 1
     axis = (np.arange(side * fine, dtype=np.float32) + np.float32(0.5)) / fine - np.float32(side / 2)
     x, y = axis[None, :], axis[:, None]
-    distance = np.hypot(x, y)
+    distance = rounded(np.hypot, x, y)
     if blades >= 3:
-        around = np.mod(np.arctan2(y, x) - angle, 2 * half) - half
-        inside = distance * np.cos(around) <= inner
+        around = np.mod(rounded(np.arctan2, y, x) - angle, 2 * half) - half
+        inside = distance * rounded(np.cos, around) <= inner
     else:
         inside = distance <= radius
     kernel = cv2.resize(inside.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)

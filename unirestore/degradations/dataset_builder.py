@@ -30,8 +30,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from unirestore.data.images import IMAGE_SUFFIXES
 from unirestore.version import __version__
 
@@ -175,7 +173,6 @@ class PairBuilder:
     def make_chunk(self, number: int) -> int:
         """Make chunk `number` unless it is there; returns how many pairs it holds. Safe to call again."""
         require(0 <= number < self.chunks, f"chunk {number} of {self.chunks}")
-        cv2.setNumThreads(1)
         if self.chunk_done(number):
             return len(self._items(number))
         recipe = load_recipe(self.recipe, severity=self.severity)

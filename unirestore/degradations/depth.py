@@ -246,7 +246,7 @@ def from_label_map(label_map: np.ndarray, class_names: Sequence[str] | None, see
             values = distance[pieces]
         depth = np.where(mask > 0, values, depth)
     depth[sky] = FAR
-    wobble = np.exp(0.06 * smooth_noise((height, width), rng, cells=4, octaves=3))
+    wobble = exp(np.float32(0.06) * smooth_noise((height, width), rng, cells=4, octaves=3))
     return np.clip(depth * wobble, 0.5, FAR).astype(np.float32)
 
 

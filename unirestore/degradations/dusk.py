@@ -70,7 +70,7 @@ class Dusk(Degradation):
         tint = np.exp(np.array([-0.5 * self.blue, 0.0, 0.5 * self.blue]))
         tint /= tint @ np.array([0.21, 0.72, 0.07])
         light = light * triple(gain) * tint.astype(np.float32)
-        scotopic = light @ np.array([0.07, 0.38, 0.55], np.float32)
+        scotopic = cv2.transform(light, np.float32([[0.07, 0.38, 0.55]]))
         grey = np.array([0.85, 0.97, 1.2], np.float32)
         return to_srgb(light + np.float32(self.rods) * (triple(scotopic) * grey - light))
 

@@ -12,6 +12,7 @@ from .base import Scene, require
 from .in_air import InAir
 from .light import exp, picture_unit, to_linear
 from .noise_fields import smooth_noise
+from .portable import rounded
 from .scattering import low_band
 
 COLOURS = np.array(  # sRGB of the air in photos of dust storms: tan, orange, yellow, brown, red, pale, grey
@@ -96,7 +97,7 @@ class Dust(InAir):
             tau += np.float32(self.drift) * drift_field(scene.depth, self.horizon, rng)
         air = self.air(scene.shape, rng)
         colour = to_linear(np.asarray(self.airlight, np.float32))
-        filtered = np.exp(self.filtering * np.log(colour / max(float(colour.max()), 1e-3) + 0.03))
+        filtered = rounded(np.power, colour / max(float(colour.max()), 1e-3) + 0.03, self.filtering)
         light = self.scene_lit(image, picture_unit(scene.shape), self.scene_light * filtered / filtered.max())
         # `scatter` knows one tau; what blue loses beyond it is taken from the scene before
         for channel, relative in enumerate(EXTINCTION):

@@ -76,7 +76,9 @@ class LensDrops(Degradation):
         seen = cv2.remap(soft, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT).reshape(
             light.shape
         )
-        steep = np.minimum((1 - surface) ** 3, 1) * np.float32(0.55)  # the rim bends light away: dark
+        steep = np.minimum((1 - surface) * (1 - surface) ** 2, 1) * np.float32(
+            0.55
+        )  # the rim bends light away: dark
         lit = np.float32(0.1) * ramp(dy, 0.0, 6.0 * unit)  # the lower edge collects the sky
         mask = ramp(surface, 0.02, 0.25)
         edge = max(0.3, self.blur * unit)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .base import Degradation, Scene, require
-from .light import to_linear, to_srgb, triple
+from .light import exp, to_linear, to_srgb, triple
 from .noise import poisson_like
 from .noise_fields import smooth_noise
 
@@ -102,7 +102,7 @@ class LowLight(Degradation):
         expected = self._electrons(image)
         if self.unevenness > 0:
             field = smooth_noise((height, width), rng, cells=1, octaves=2)
-            expected *= triple(np.exp(np.float32(self.unevenness) * field))
+            expected *= triple(exp(np.float32(self.unevenness) * field))
         noise = poisson_like(expected, rng, self.read)
         noise -= expected
         if self.grain > 0:

@@ -20,6 +20,7 @@ import numpy as np
 
 from .base import Degradation, Scene, require
 from .light import to_linear, to_srgb
+from .portable import rounded
 
 HARMONICS = 3
 STRIPE = 0.3  # width of a colour's stripe, in screen pixels
@@ -188,6 +189,6 @@ class Moire(Degradation):
                 if abs(amplitude) > 1e-3:
                     phase = position * np.float32(order)
                     phase -= np.rint(phase)  # keeps the cosine's argument small and exact
-                    wave += np.float32(amplitude) * np.cos(phase * _TAU)
+                    wave += np.float32(amplitude) * rounded(np.cos, phase * _TAU)
             cells *= np.maximum(wave, 0)
         return cells

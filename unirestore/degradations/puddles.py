@@ -11,6 +11,7 @@ import numpy as np
 from .base import Degradation, Scene, require
 from .light import ramp, to_linear, to_srgb
 from .noise_fields import smooth_noise
+from .portable import rounded
 from .surfaces import ground_distance, ground_mask
 
 
@@ -81,7 +82,7 @@ class Puddles(Degradation):
         ).reshape(light.shape)
         distance = ground_distance(scene.shape, self.horizon)
         cosine = 1.5 / np.sqrt(np.minimum(distance, 1e4) ** 2 + 1.5**2)
-        fresnel = (0.02 + 0.98 * (1 - cosine) ** 5).astype(np.float32)
+        fresnel = (0.02 + 0.98 * rounded(np.power, 1 - cosine, 5)).astype(np.float32)
         fresnel = np.minimum(0.12 + 0.88 * fresnel, 0.9)[:, None] * water
         wet = light * (1 - np.float32(0.35) * water)[..., None]
         return to_srgb(wet + fresnel[..., None] * (mirrored - wet))

@@ -3,17 +3,20 @@
 A line of a manifest (JSON lines) is everything but the input pixels:
 
     {"file": "a/b.jpg", "out": "a/b.png", "copy": 0, "type": "Haze", "params": {...}, "seed": 123,
-     "depth": null, "max_side": null, "input": "sha256", "output": "sha256", "moves_pixels": false}
+     "depth": null, "max_side": null, "input": "sha256", "output": "sha256", "moves_pixels": false,
+     "made_with": "numpy 2.2.6, OpenCV 4.12.0, x86_64"}
 
 `input` and `output` are the SHA-256 of size and pixels (RGB, 8 bit), not of the file, because two releases of
 an image library may write the same pixels as different bytes. A PNG written by the same release of Pillow is the
-same file too.
+same file too. Everything is computed in `portable()` arithmetic, so the pixels are the same on every x86-64
+processor; they can be one level of 255 from those of an effect called without it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +26,11 @@ import numpy as np
 from PIL import Image
 
 from unirestore.data.images import read_depth, read_image
+from unirestore.version import __version__
 
 from .base import from_manifest, require
 from .depth import FAR
+from .portable import portable
 
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp"}
 LINE_KEYS = ("file", "out", "type", "params", "seed", "input", "output")
@@ -44,6 +49,7 @@ def pixel_hash(image: np.ndarray) -> str:
     return hashlib.sha256(size + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
+@portable()
 def load_photo(
     path: str | Path, depth: str | Path | None = None, max_side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -61,6 +67,7 @@ def load_photo(
     return image, metres
 
 
+@portable()
 def degrade_photo(
     image: np.ndarray, recipe: Any, *, name: str, seed: int, copy: int = 0, depth: np.ndarray | None = None
 ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -79,9 +86,16 @@ def degrade_photo(
     degraded = effect(image, seed=own, depth=depth)
     line = effect.to_manifest(own)
     line.update(input=pixel_hash(image), output=pixel_hash(degraded), moves_pixels=bool(effect.moves_pixels))
+    line["made_with"] = made_with()
     return degraded, line
 
 
+def made_with() -> str:
+    """What the bits of a picture depend on beside the line of its manifest."""
+    return f"numpy {np.__version__}, OpenCV {cv2.__version__}, {platform.machine()}"
+
+
+@portable()
 def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray | None = None) -> np.ndarray:
     """The degraded photo of `line`, (H, W, 3) uint8.
 
@@ -105,7 +119,8 @@ def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray |
     require(
         found == line["output"],
         f"{line['file']}: made other pixels ({found[:12]}) than the manifest's ({str(line['output'])[:12]}); "
-        "compare the versions of numpy, OpenCV and unirestore with those that wrote it",
+        f"it was made with {line.get('made_with', 'a release that did not say')} and unirestore "
+        f"{line.get('unirestore', '?')}, this is {made_with()} and unirestore {__version__}",
     )
     return degraded
 

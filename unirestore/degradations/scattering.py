@@ -19,6 +19,7 @@ import numpy as np
 from .depth import FOCAL
 from .light import added, blurred, exp, mixed, picture_unit, ramp, to_linear, triple
 from .noise_fields import smooth_noise
+from .portable import rounded
 
 CONTRAST_LOSS = 3.912  # -ln(0.02)
 THICK = 30.0  # largest optical depth that is told apart; exp(-30) is far below one 8-bit level
@@ -35,7 +36,7 @@ _TINTS = np.array(  # (share, R/G from, to, B/G from, to), measured on road phot
 
 def transmission(depth: np.ndarray, visibility: float) -> np.ndarray:
     """Share of light that arrives unscattered: exp(-3.912 d / V), 0.02 at d = V; `depth` in metres."""
-    return np.exp(-np.asarray(depth, np.float32) * np.float32(CONTRAST_LOSS / visibility))
+    return rounded(np.exp, -np.asarray(depth, np.float32) * np.float32(CONTRAST_LOSS / visibility))
 
 
 def height_factor(depth: np.ndarray, height_scale: float, horizon: float) -> np.ndarray:
@@ -182,9 +183,9 @@ def airlight_field(
         if width > 1
         else np.ones(1, np.float32)
     )
-    shade = np.exp(np.float32(0.05) * smooth_noise((24, 24), rng, cells=1, octaves=2))
+    shade = rounded(np.exp, np.float32(0.05) * smooth_noise((24, 24), rng, cells=1, octaves=2))
     shade = cv2.resize(shade, (width, height), interpolation=cv2.INTER_LINEAR).reshape(shape)
-    shade = shade * np.exp(rows)[:, None] * columns[None, :].astype(np.float32)
+    shade = shade * rounded(np.exp, rows)[:, None] * columns[None, :].astype(np.float32)
     colour = to_linear(np.asarray(airlight, np.float32))
     return cv2.merge([shade * colour[0], shade * colour[1], shade * colour[2]])
 

@@ -11,6 +11,7 @@ import numpy as np
 from .base import Degradation, Scene, require
 from .light import blurred, exp, ramp, to_linear, to_srgb, triple
 from .noise_fields import smooth_noise
+from .portable import rounded
 from .surfaces import ground_distance
 
 GRID = 96  # longest side at which a plume is computed
@@ -114,12 +115,12 @@ class Smoke(Degradation):
             scale = 0.25 + 1.5 * max(0.0, foot - self.horizon)  # nearer plumes look larger
             wobble = [smooth_noise((low_h, low_w), rng, cells=3, octaves=3, persistence=0.6) for _ in "xy"]
             up = (foot - rows) / scale + np.float32(0.12 * self.turbulence) * wobble[1]
-            lean = self.wind * np.maximum(up, 0) ** 1.5 * 0.35
+            lean = self.wind * rounded(np.power, np.maximum(up, 0), 1.5) * 0.35
             across = (columns - column) * (width / height) / scale - lean
             across += np.float32(0.22 * self.turbulence) * wobble[0] * np.clip(up + 0.1, 0, 1)
             wide = 0.10 + self.spread * np.maximum(up, 0)
-            profile = np.exp(-((across / wide) ** 2)) * np.clip((up + 0.05) * 12, 0, 1)
-            profile *= (0.10 / wide) ** 0.6  # spreads, so it thins
+            profile = rounded(np.exp, -((across / wide) ** 2)) * np.clip((up + 0.05) * 12, 0, 1)
+            profile *= rounded(np.power, 0.10 / wide, 0.6)  # spreads, so it thins
             noise = smooth_noise((low_h, low_w), rng, cells=5, octaves=4, persistence=0.65)
             shift = np.float32(5 * self.turbulence)
             noise = cv2.remap(
@@ -129,7 +130,7 @@ class Smoke(Degradation):
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REFLECT,
             ).reshape(low_h, low_w)
-            ragged = np.exp(np.float32(0.95 * self.turbulence) * noise - np.float32(0.2))
+            ragged = rounded(np.exp, np.float32(0.95 * self.turbulence) * noise - np.float32(0.2))
             low = (profile * ragged).astype(np.float32)
             thick += low
             lit += low * (
@@ -150,7 +151,7 @@ class Smoke(Degradation):
         for row in range(1, low_h):
             above[row] = above[row - 1] * np.float32(1 - 10 / low_h) + thick[row - 1] * np.float32(10 / low_h)
         lit *= np.float32(1.6 * self.density) / (thick + np.float32(0.3))
-        shade = (np.float32(0.7) + np.float32(0.6) * np.exp(np.float32(-0.7) * above)) * (
+        shade = (np.float32(0.7) + np.float32(0.6) * rounded(np.exp, np.float32(-0.7) * above)) * (
             1 - np.float32(0.22) * lit
         )
         shade = cv2.GaussianBlur(np.clip(shade, 0.3, 1.4), (0, 0), 1.2)

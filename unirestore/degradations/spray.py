@@ -13,6 +13,7 @@ from .depth import CAMERA_HEIGHT, FOCAL
 from .lamps import VEHICLES
 from .light import blurred, exp, ramp, to_linear, to_srgb, triple
 from .noise_fields import smooth_noise
+from .portable import rounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ def _add_cloud(tau: np.ndarray, column: float, foot: float, wide: float, tall: f
         return
     across = ((np.arange(x0, x1) - column) / max(wide, 0.5)).astype(np.float32)
     up = ((foot - np.arange(y0, y1)) / max(tall, 0.5)).astype(np.float32)
-    upright = np.where(up > 0, np.exp(-(up**2)), np.exp(-((up * 5) ** 2))).astype(np.float32)
+    upright = rounded(np.exp, -(np.where(up > 0, up, up * 5) ** 2))
     tau[y0:y1, x0:x1] += (
-        upright[:, None] * (np.exp(-(across**2)) * ramp(-np.abs(across), -2.2, -1.5))[None, :]
+        upright[:, None] * (rounded(np.exp, -(across**2)) * ramp(-np.abs(across), -2.2, -1.5))[None, :]
     )

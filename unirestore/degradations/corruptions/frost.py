@@ -17,6 +17,7 @@ import numpy as np
 from .. import draws
 from ..base import Scene
 from ..noise_fields import generator, smooth_noise
+from ..portable import portable
 from .base import Corruption
 from .kernels import gaussian
 
@@ -67,6 +68,7 @@ class FrostC(Corruption):
 
 
 @lru_cache(maxsize=len(SHEETS))
+@portable()
 def sheet(number: int) -> np.ndarray:
     """(SIDE, SIDE, 3) float32 sRGB in [0, 1]: sheet `number` of `SHEETS`, always the same."""
     kind, mean, deviation = SHEETS[number]

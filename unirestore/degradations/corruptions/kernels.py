@@ -14,6 +14,7 @@ import numpy as np
 
 from ..base import require
 from ..blur import TILE
+from ..portable import portable
 
 DIRECT = TILE  # a kernel of up to this side is filtered directly
 
@@ -28,6 +29,7 @@ def gaussian(image: np.ndarray, sigma: float, truncate: float = 4.0) -> np.ndarr
 
 
 @lru_cache(maxsize=32)
+@portable()
 def disc(radius: float, alias: float) -> np.ndarray:
     """(K, K) float32 kernel of sum 1: the pixels within `radius`, their edge blurred by a Gaussian `alias`.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..base import Scene, require
 from ..light import exp, to_linear
+from ..portable import rounded
 from ..scattering import CONTRAST_LOSS
 from .haze_presets import HAZE_PRESETS, KINDS
 from .layered import Layers, SoftEffect
@@ -132,13 +133,13 @@ class SoftHaze(SoftEffect):
         height, width = scene.shape
         near = np.minimum(scene.depth, np.float32(self.reach)) * np.float32(1 / self.reach)
         if self.depth_gamma != 1:
-            near = near ** np.float32(self.depth_gamma)
+            near = rounded(np.power, near, self.depth_gamma)
         if self.depth_blur:
             # OpenCV's sigma for a kernel size, stretched with the photo
             sigma = (0.3 * ((self.depth_blur - 1) * 0.5 - 1) + 0.8) * min(height, width) / 512
             near = cv2.GaussianBlur(near, (0, 0), max(sigma, 0.1)).reshape(height, width)
         rows = (np.arange(height, dtype=np.float32) + 0.5) / height
-        thin = np.exp((rows - 1) * np.float32(self.top_height / self.scale_height))
+        thin = rounded(np.exp, (rows - 1) * np.float32(self.top_height / self.scale_height))
         tau = near * (thin * np.float32(CONTRAST_LOSS / self.visibility * self.depth_max))[:, None]
         veil = np.float32(self.veil)
         if self.smoke > 0:

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..base import Degradation, Scene, to_float_rgb
 from ..light import to_linear, to_srgb
+from ..portable import rounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Layers:
         share = np.float32(strength)
         left, added = self.transmission, self.light
         return Layers(
-            transmission=None if left is None else np.maximum(left, np.float32(1e-12)) ** share,
+            transmission=None if left is None else rounded(np.power, np.maximum(left, 1e-12), share),
             light=None if added is None else added * share,
             mask=self.mask * share,
         )

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from ..noise_fields import generator
+from ..portable import rounded
 
 RADII, ANGLES = 192, 1024  # of the table
 REACH = 3.0  # largest radius in the table, in picture heights
@@ -107,12 +108,12 @@ def spread_table(
         stretched = plane[low] * (1 - part) + plane[np.minimum(low + 1, RADII - 1)] * part
         stretched += soft * np.float32(glare * (0.9, 1.0, 1.12)[channel])
         if needles is not None:
-            ring = np.exp(-(((r - 0.22 * wave) / 0.02) ** 2)) * np.float32(0.05)
+            ring = rounded(np.exp, -(((r - 0.22 * wave) / 0.02) ** 2)) * np.float32(0.05)
             stretched += (needles + ring) * np.float32(shimmer * hues[channel])
         if anamorphic > 0:
             line = _spikes(r, angle, 2, 0.0, length=0.9)
             stretched += line * np.float32(anamorphic * (0.35, 0.7, 1.5)[channel])
-        core = 2.5 * np.exp(-((r / 0.008) ** 2)) * min(1.0, glare + streaks + shimmer + anamorphic)
+        core = 2.5 * rounded(np.exp, -((r / 0.008) ** 2)) * min(1.0, glare + streaks + shimmer + anamorphic)
         table[..., channel] = stretched + core
     return table
 
@@ -122,9 +123,9 @@ def _spikes(r: np.ndarray, angle: np.ndarray, count: int, turn: float, length: f
     phase = (angle - np.float32(turn)) * np.float32(count / (2 * np.pi))
     apart = (phase - np.rint(phase)) * np.float32(2 * np.pi / count)  # to the nearest spike
     width = np.float32(0.0025) + np.float32(0.006) * r
-    across = r * np.sin(np.clip(apart, -1.5, 1.5)) / width
-    along = 1 / (1 + (r / np.float32(length)) ** 2) * np.exp(-r / np.float32(3 * length))
-    return np.exp(-np.minimum(across * across, 40)) * along
+    across = r * rounded(np.sin, np.clip(apart, -1.5, 1.5)) / width
+    along = 1 / (1 + (r / np.float32(length)) ** 2) * rounded(np.exp, -r / np.float32(3 * length))
+    return rounded(np.exp, -np.minimum(across * across, 40)) * along
 
 
 def _needles(r: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -136,8 +137,9 @@ def _needles(r: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         index, part = np.floor(at).astype(np.int64), (at % 1).astype(np.float32)
         profile += points[index % count] * (1 - part) + points[(index + 1) % count] * part
     profile = np.concatenate([profile, profile[:2]])[None, :] * np.float32(1 / 3)
-    reach = np.float32(0.03) + np.float32(0.32) * np.maximum(profile - np.float32(0.35), 0) ** 1.5
-    return np.exp(-r / reach) * (np.float32(0.2) + profile)
+    bright = np.maximum(profile - np.float32(0.35), 0)
+    reach = np.float32(0.03) + np.float32(0.32) * rounded(np.power, bright, 1.5)
+    return rounded(np.exp, -r / reach) * (np.float32(0.2) + profile)
 
 
 def stamp(
@@ -174,7 +176,7 @@ def aperture_picture(lens: Lens, rim: float) -> np.ndarray:
     for wave in (0.97, 1.0, 1.03):
         scaled = distance * np.float32(wave)
         inside = np.clip((1 - scaled) * np.float32(14), 0, 1)
-        out.append(inside * (1 - rim * (1 - np.clip(scaled, 0, 1) ** 8)))
+        out.append(inside * (1 - rim * (1 - rounded(np.power, np.clip(scaled, 0, 1), 8))))
     return cv2.merge(out)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..light import blurred, to_linear
 from ..noise_fields import smooth_noise
+from ..portable import rounded
 from .silhouettes import silhouette
 
 TALL = 320  # picture height in pixels at which rooms are drawn
@@ -20,7 +21,7 @@ def draw_room(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A random room, (H, W, 3) float32 linear light >= 0, of mean about 0.15."""
     height, width = TALL, int(np.clip(round(TALL * shape[1] / shape[0]), 8, 4 * TALL))
     wall = to_linear(np.float32(rng.uniform(0.12, 0.3) * (1 + rng.uniform(-0.1, 0.1, 3))))
-    shade = np.exp(np.float32(0.5) * smooth_noise((height, width), rng, cells=1.5, octaves=3))
+    shade = rounded(np.exp, np.float32(0.5) * smooth_noise((height, width), rng, cells=1.5, octaves=3))
     room = np.ascontiguousarray(shade[..., None] * wall[None, None, :])
     floor = int(height * rng.uniform(0.68, 0.85))
     room[floor:] *= np.float32(rng.uniform(0.5, 1.3) * (1 + rng.uniform(-0.15, 0.15, 3)))
@@ -30,7 +31,7 @@ def draw_room(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         _window(room, floor, rng)
     for _ in range(int(rng.integers(0, 3))):
         _person(room, rng)
-    grain = np.exp(np.float32(0.18) * smooth_noise((height, width), rng, cells=14, octaves=2))
+    grain = rounded(np.exp, np.float32(0.18) * smooth_noise((height, width), rng, cells=14, octaves=2))
     room *= grain[..., None]
     room = cv2.GaussianBlur(room, (0, 0), 0.8)  # no lens draws edges as sharp as these polygons
     for _ in range(int(rng.integers(1, 6))):
@@ -75,7 +76,7 @@ def _window(room: np.ndarray, floor: int, rng: np.random.Generator) -> None:
         rows - np.float32(rng.uniform(0.3, 0.8)) + np.float32(0.18) * smooth_noise((48, 48), rng, cells=4)
     )
     crowns = np.clip(crowns * 9, 0, 1)[..., None]  # trees and roofs against the sky, out of focus
-    mottled = np.exp(np.float32(0.5) * smooth_noise((48, 48), rng, cells=7))[..., None]
+    mottled = rounded(np.exp, np.float32(0.5) * smooth_noise((48, 48), rng, cells=7))[..., None]
     green = _colour(rng, 0.42, 0.08) * np.float32([0.85, 1.0, 0.65]) * mottled
     view = sky * (1 - np.float32(0.25) * rows[..., None]) * (1 - crowns) + green * crowns
     view = np.ascontiguousarray(view, dtype=np.float32)
