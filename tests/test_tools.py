@@ -503,3 +503,35 @@ def test_packed_weights_load_and_give_the_same_picture(tmp_path):
     with pytest.raises(ValueError, match=r"not finite in half precision, first prompts\.det"):
         pack(tmp_path / "trained", tmp_path / "packed" / "tiny")
     assert file.stat().st_size == size
+
+
+def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector, restorer, tmp_path, capsys):
+    from unirestore.data import load_eval_set
+
+    names = [photo.name for photo in load_eval_set(scenes, limit=2)]
+    for fold, name in zip("ab", names, strict=True):
+        (tmp_path / f"{fold}.txt").write_text(f"{name}\n")
+    config = tmp_path / "table.py"
+    measure = measure_options(
+        scenes,
+        detector,
+        None,
+        restorers={
+            "one": dict(restorer=restorer, task="ir"),
+            "both": dict(fitted=dict(A=restorer, B=restorer), task="ir"),
+        },
+        folds=dict(A=str(tmp_path / "a.txt"), B=str(tmp_path / "b.txt")),
+        conditions=dict(clean=dict(set=scenes, by_fold=True)),
+    )
+    config.write_text(f"measure = {measure!r}\n")
+    measure_tool = load_tool("measure")
+    measure_tool.main([str(config), "--work-dir", str(tmp_path)])
+    report = json.loads((tmp_path / "table" / "report.json").read_text())
+    assert list(report["conditions"]) == ["clean", "clean, A", "clean, B"]
+    arms = report["conditions"]["clean"]["arms"]
+    assert list(arms) == ["none", "one", "both"] and arms["one"]["figures"] == arms["both"]["figures"]
+    assert "report.html" in capsys.readouterr().out
+    measure["restorers"]["both"].update(restorer=restorer)
+    config.write_text(f"measure = {measure!r}\n")
+    with pytest.raises(ValueError, match="restorer=... or fitted"):
+        measure_tool.main([str(config), "--work-dir", str(tmp_path)])

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from unirestore.evaluation import Condition, build_arms, measure_gain, restorer_arm, write_report
+from unirestore.evaluation.arms import FoldedArm
 from unirestore.evaluation.bootstrap import Interval
 from unirestore.evaluation.chart import axis_range, bars, ticks
 from unirestore.evaluation.gain import degrade, photo_seed, resize_long_side, truth_of
@@ -340,3 +341,61 @@ def test_tool_measures_a_real_detector_on_real_fog(shared, repository, tmp_path)
     assert len(list((tmp_path / "run" / "predictions").glob("*.json"))) == 4  # clean is fog's none
     with pytest.raises(SystemExit, match="unknown condition"):
         tool.main([*common, "--conditions", "fogg", "--limit", "1"])
+
+
+def halves(photos):
+    names = [record.name for record in photos]
+    return {"A": frozenset(names[::2]), "B": frozenset(names[1::2])}
+
+
+def test_a_folded_arm_restores_a_photo_by_what_was_fitted_on_the_other_fold():
+    photos, seen = Blocks(6), {"A": [], "B": []}
+    folds = halves(photos)
+
+    def fitted_on(fold):
+        def restore(image):
+            seen[fold].append(image.copy())
+            return image
+
+        return restore
+
+    arms = {"none": lambda x: x, "folded": FoldedArm(fitted={f: fitted_on(f) for f in "AB"}, folds=folds)}
+    measure_gain(
+        predict, photos, arms, {"real": None}, resize_to=None, resamples=10, pictures=False, progress=False
+    )
+    by_name = {record.name: record.image for record in photos}
+    for fold, other in ("AB", "BA"):
+        wanted = [by_name[name] for name in sorted(folds[other])]
+        assert all(np.array_equal(a, b) for a, b in zip(seen[fold], wanted, strict=True))
+
+
+def test_each_fold_is_reported_by_itself_and_equals_its_own_measurement():
+    photos = Blocks(8)
+    folds = halves(photos)
+    arms = {"none": lambda x: x, "wash": lambda x: (0.7 * x + 60).astype(np.uint8)}
+    options = dict(resize_to=None, resamples=20, pictures=False, progress=False, classes=CLASSES)
+    whole = measure_gain(predict, None, arms, {"real": Condition(photos=photos, folds=folds)}, **options)
+    assert list(whole.conditions) == ["real", "real, A", "real, B"]
+    part = [record for record in photos if record.name in folds["B"]]
+    alone = measure_gain(predict, None, arms, {"real": Condition(photos=part)}, **options)
+    got, wanted = whole.conditions["real, B"], alone.conditions["real"]
+    assert got.photos == 4 and got.boxes == wanted.boxes
+    assert got.arms["wash"].comparison == wanted.arms["wash"].comparison
+
+
+def test_folds_that_do_not_part_the_photos_are_refused():
+    photos, arms = Blocks(4), {"none": lambda x: x}
+    names = [record.name for record in photos]
+    cases = {
+        "in none": {"A": {names[0]}, "B": set(names[1:3])},
+        "without a photo": {"A": set(names), "B": {"elsewhere.png"}},
+        "share no photo": {"A": set(names), "B": {names[0]}},
+        "has no photo": {"A": set(names), "B": set()},
+    }
+    for message, folds in cases.items():
+        with pytest.raises(ValueError, match=message):
+            measure_gain(
+                predict, None, arms, {"real": Condition(photos=photos, folds=folds)}, classes=CLASSES
+            )
+    with pytest.raises(ValueError, match="two folds"):
+        FoldedArm(fitted={"A": arms["none"]}, folds={"A": frozenset(names)})

@@ -6,7 +6,8 @@ purpose: it is what a user would save and load, so no arm gains from precision t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,45 @@ Arm = Callable[[np.ndarray], np.ndarray]
 
 NONE, CLEAN = "none", "clean"
 """The photo as it is, and the undegraded photo; `clean` is added by the measurement where it is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldedArm:
+    """Cross-validation in one arm: a photo of one fold is restored by what was fitted on another fold.
+
+    Args:
+        fitted: fold -> the arm that was fitted on its photos.
+        folds: fold -> names of its photos. A photo of no fold was fitted by none: the first arm restores it.
+
+    Raises:
+        ValueError: the folds of the two differ, there are fewer than two, or they share a photo.
+    """
+
+    fitted: Mapping[str, Arm]
+    folds: Mapping[str, frozenset[str]]
+
+    def __post_init__(self) -> None:
+        if set(self.fitted) != set(self.folds) or len(self.folds) < 2:
+            raise ValueError(
+                f"a folded arm needs an arm for each of at least two folds, got arms for {sorted(self.fitted)} "
+                f"and folds {sorted(self.folds)}"
+            )
+        check_folds(self.folds)
+
+    def for_photo(self, name: str) -> Arm:
+        """The arm that has not seen the photo."""
+        return next(arm for fold, arm in self.fitted.items() if name not in self.folds[fold])
+
+
+def check_folds(folds: Mapping[str, Iterable[str]]) -> None:
+    """Raises ValueError where two folds share a photo, or one is empty."""
+    owner: dict[str, str] = {}
+    for fold, names in folds.items():
+        if not names:
+            raise ValueError(f"fold {fold!r} has no photo")
+        for name in names:
+            if owner.setdefault(name, fold) != fold:
+                raise ValueError(f"{name} is in the folds {owner[name]!r} and {fold!r}; folds share no photo")
 
 
 def none(image: np.ndarray) -> np.ndarray:

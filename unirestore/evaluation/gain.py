@@ -9,15 +9,16 @@ photo.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from unirestore.evaluation.arms import CLEAN, NONE, Arm
+from unirestore.evaluation.arms import CLEAN, NONE, Arm, FoldedArm, check_folds
 from unirestore.evaluation.bootstrap import Comparison, compare
 from unirestore.evaluation.detection import Prediction, Truth
 from unirestore.evaluation.image_quality import psnr, ssim
@@ -40,10 +41,13 @@ class Condition:
             `crowd_boxes`, `crowd_labels`.
         effect: called as `effect(image, seed=, depth=, label_map=)`; something with `draw(seed)` gives such
             an effect for each photo. None: the photos as they are.
+        folds: fold -> names of its photos; each is then also reported by itself, as `condition, fold`. Together they
+            hold every photo of the set and may hold others.
     """
 
     photos: Sequence[Any] | None = None
     effect: Any = None
+    folds: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -55,6 +59,11 @@ class Run:
     detector_ms: list[float] = field(default_factory=list)
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
+
+    def part(self, indices: Sequence[int]) -> Run:
+        """The same of some photos."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Run(**{name: [x[i] for i in indices] if x else [] for name, x in values.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +100,7 @@ class GainReport:
 def measure_gain(
     predict: Predict,
     eval_set: Sequence[Any] | None,
-    arms: Mapping[str, Arm],
+    arms: Mapping[str, Arm | FoldedArm],
     conditions: Mapping[str, Condition | Callable | None],
     *,
     classes: Sequence[str] | None = None,
@@ -111,7 +120,7 @@ def measure_gain(
     Args:
         predict: the detector.
         eval_set: photos with boxes; None when every condition brings its own.
-        arms: name -> function of one uint8 RGB photo; `none` must be among them.
+        arms: name -> function of one uint8 RGB photo, or a `FoldedArm`; `none` must be among them.
         conditions: name -> a `Condition`, or an effect put on `eval_set`, or None for `eval_set` as it is.
         classes: class names in the order of the labels; None: `eval_set.classes`.
         resize_to: long side in pixels at which arms and detector work (bilinear); None keeps each photo's
@@ -132,7 +141,8 @@ def measure_gain(
         The report. With an effect the arm `clean` (the undegraded photo) is added, and the share of the gap.
 
     Raises:
-        ValueError: no `none` arm, no classes, an empty set, or an arm that changes size or type of a photo.
+        ValueError: no `none` arm, no classes, an empty set, folds that do not part a set, or an arm that changes
+            size or type of a photo.
     """
     if NONE not in arms:
         raise ValueError(f"measure_gain needs the arm {NONE!r} to compare to, got {sorted(arms)}")
@@ -156,6 +166,11 @@ def measure_gain(
     }
     results = {}
     clean_runs: dict[int, Run] = {}  # undegraded photos of one set serve every condition on it
+    folds = {
+        name: _fold_indices(name, condition, *settled[name])
+        for name, condition in conditions.items()
+        if isinstance(condition, Condition) and condition.folds
+    }
     steps = sum(count * (len(arms) + (effect is not None)) for _, effect, count in settled.values())
     with progress_bar(steps, visible=progress) as advance:
         for name, (photos, effect, count) in settled.items():
@@ -170,23 +185,69 @@ def measure_gain(
             }
             runs = _run_arms(bench, arms, clean_runs, cache, key, lambda arm, n=name: advance(f"{n}: {arm}"))
             truths = [truth_of(bench.record(i)) for i in range(count)]
-            scores = {
-                arm: DetectionScore.from_predictions(run.predictions, truths, classes)
-                for arm, run in runs.items()
-            }
-            compared = compare(
-                scores, ceiling=CLEAN if effect is not None else None, resamples=resamples, seed=seed
+            score = partial(
+                _score,
+                truths=truths,
+                classes=classes,
+                ceiling=CLEAN if effect is not None else None,
+                effect=_describe(effect, seed),
+                resamples=resamples,
+                seed=seed,
             )
             shown = _pictures(bench, arms, runs, truths, classes, picture_arm) if pictures else []
-            labels = np.concatenate([truth.labels[~truth.crowd] for truth in truths])
-            results[name] = ConditionResult(
-                photos=count,
-                boxes={c: int((labels == index).sum()) for index, c in enumerate(classes)},
-                effect=_describe(effect, seed),
-                arms={arm: _arm_result(run, compared[arm]) for arm, run in runs.items()},
-                pictures=shown,
-            )
+            results[name] = score(runs, range(count), pictures=shown)
+            for fold, indices in folds.get(name, {}).items():
+                results[f"{name}, {fold}"] = score(runs, indices, pictures=[])
     return GainReport(classes=classes, protocol=notes, conditions=results)
+
+
+def _score(
+    runs: Mapping[str, Run],
+    indices: Sequence[int],
+    *,
+    truths: Sequence[Truth],
+    classes: Sequence[str],
+    ceiling: str | None,
+    effect: dict[str, Any] | None,
+    resamples: int,
+    seed: int,
+    pictures: list[Picture],
+) -> ConditionResult:
+    """The rows of some photos of a condition."""
+    runs = {arm: run.part(indices) for arm, run in runs.items()}
+    truths = [truths[index] for index in indices]
+    scores = {
+        arm: DetectionScore.from_predictions(run.predictions, truths, classes) for arm, run in runs.items()
+    }
+    compared = compare(scores, ceiling=ceiling, resamples=resamples, seed=seed)
+    labels = np.concatenate([truth.labels[~truth.crowd] for truth in truths])
+    return ConditionResult(
+        photos=len(indices),
+        boxes={c: int((labels == index).sum()) for index, c in enumerate(classes)},
+        effect=effect,
+        arms={arm: _arm_result(run, compared[arm]) for arm, run in runs.items()},
+        pictures=pictures,
+    )
+
+
+def _fold_indices(
+    name: str, condition: Condition, photos: Sequence[Any], effect: Any, count: int
+) -> dict[str, list[int]]:
+    """Fold -> places of its photos among those that are measured."""
+    check_folds(condition.folds)
+    names = [str(photos[index].name) for index in range(count)]
+    found = {
+        fold: [index for index, photo in enumerate(names) if photo in members]
+        for fold, members in condition.folds.items()
+    }
+    lost = set(names) - {photo for members in condition.folds.values() for photo in members}
+    empty = [fold for fold, indices in found.items() if not indices]
+    if lost or empty:
+        raise ValueError(
+            f"the folds do not part {name!r}: {len(lost)} of its {count} photos are in none "
+            f"{sorted(lost)[:2]}, folds without a photo of it: {empty}"
+        )
+    return found
 
 
 class _Bench:
@@ -245,11 +306,12 @@ def _run_arms(
             advance(name)
     fresh = {name: Run() for name in missing}
     for index in range(bench.count if missing else 0):
-        photo, original = bench.degraded(index), bench.record(index).image
+        record = bench.record(index)
+        photo, original = bench.degraded(index), record.image
         clean = bench.clean(index) if degraded else None
         for name, run in fresh.items():
             start = time.perf_counter()
-            restored = clean if name == CLEAN else arms[name](photo)
+            restored = clean if name == CLEAN else _arm_of(arms[name], record)(photo)
             run.restorer_ms.append(1000 * (time.perf_counter() - start))
             _check_restored(name, restored, photo)
             prediction, elapsed = bench.detect(restored, original)
@@ -330,6 +392,11 @@ def _describe(effect: Any, seed: int) -> dict[str, Any] | None:
     return {"type": getattr(effect, "name", None) or getattr(effect, "__name__", type(effect).__name__)}
 
 
+def _arm_of(arm: Arm | FoldedArm, record: Any) -> Arm:
+    """The function that restores this photo."""
+    return arm.for_photo(str(record.name)) if isinstance(arm, FoldedArm) else arm
+
+
 def _check_restored(name: str, restored: np.ndarray, photo: np.ndarray) -> None:
     if restored.shape != photo.shape or restored.dtype != np.uint8:
         raise ValueError(
@@ -382,7 +449,7 @@ def _pictures(
     for rank, index in picked.items():
         original = bench.record(index).image
         photo = bench.degraded(index)
-        images = {name: arms[name](photo) for name in panels}
+        images = {name: _arm_of(arms[name], bench.record(index))(photo) for name in panels}
         first = bench.clean(index) if bench.effect is not None else photo
         result.append(
             side_by_side(

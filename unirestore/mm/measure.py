@@ -7,6 +7,17 @@
         size=256, limit=300, resamples=1000, seed=0,
     )
 
+More restorers stand beside the one of `restorer` as arms of their own, by `restorers`:
+
+    restorers = {
+        "fog teacher": dict(restorer="work_dirs/teacher_road_fog/restorer", task="det"),
+        "calibrated": dict(fitted=dict(A="work_dirs/cal_a/restorer", B="work_dirs/cal_b/restorer"), task="det"),
+    },
+    folds = dict(A="work_dirs/folds/a.txt", B="work_dirs/folds/b.txt")
+
+A photo of fold A is then restored by what was fitted on B and the other way round, and conditions that say
+`by_fold=True` are reported fold by fold as well.
+
 Licence: Apache-2.0.
 """
 
@@ -18,7 +29,7 @@ from typing import Any
 
 from unirestore.data import SCENE_CLASSES, eval_sets, load_eval_set
 from unirestore.degradations import WeatherMixture
-from unirestore.evaluation.arms import build_arms
+from unirestore.evaluation.arms import CLASSICAL_ARMS, CLEAN, Arm, FoldedArm, build_arms, restorer_arm
 from unirestore.evaluation.gain import Condition, GainReport, measure_gain
 from unirestore.evaluation.report import to_markdown, write_report
 from unirestore.models.loading import build_restorer
@@ -27,7 +38,10 @@ from .downstream import FrozenDetector
 
 __all__ = ["build_condition", "measure_from_config"]
 
-KEYS = ("detector", "conditions", "arms", "restorer", "size", "limit", "resamples", "seed", "title")
+KEYS = (
+    *("detector", "conditions", "arms", "restorer", "restorers", "folds"),
+    *("size", "limit", "resamples", "seed", "title"),
+)
 ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir", "det")
 
 
@@ -37,6 +51,7 @@ def build_condition(
     classes: Sequence[str],
     weather: str | Mapping[str, Any] | None = None,
     limit: int | None = None,
+    folds: Mapping[str, frozenset[str]] | None = None,
 ) -> Condition:
     """A condition from a config: a named set, as it is or with the weather of a `WeatherMixture` put on.
 
@@ -54,16 +69,43 @@ def build_condition(
     mixture = None
     if weather is not None:
         mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
-    return Condition(photos=load_eval_set({**entry, "classes": tuple(classes)}, limit=limit), effect=mixture)
+    photos = load_eval_set({**entry, "classes": tuple(classes)}, limit=limit)
+    return Condition(photos=photos, effect=mixture, folds=folds or {})
+
+
+def read_folds(files: Mapping[str, str | Path]) -> dict[str, frozenset[str]]:
+    """Fold -> text file with the name of a photo a line -> fold -> names. Raises FileNotFoundError."""
+    return {
+        fold: frozenset(line.strip() for line in Path(file).read_text().splitlines() if line.strip())
+        for fold, file in files.items()
+    }
+
+
+def build_restorer_arm(
+    *,
+    folds: Mapping[str, frozenset[str]],
+    restorer: Any = None,
+    fitted: Mapping[str, Any] | None = None,
+    task: str = "det",
+) -> Arm | FoldedArm:
+    """An arm from an entry of `restorers`, see the header. Raises ValueError unless it has one of the two."""
+    if (restorer is None) == (fitted is None):
+        raise ValueError(
+            f"an entry of restorers needs restorer=... or fitted=dict(...), got {restorer}, {fitted}"
+        )
+    if restorer is not None:
+        return restorer_arm(build_restorer(restorer).eval(), task)
+    arms = {fold: restorer_arm(build_restorer(one).eval(), task) for fold, one in fitted.items()}
+    return FoldedArm(fitted=arms, folds=folds)
 
 
 def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> GainReport:
     """Measures as the config says, writes `work_dir/report.{json,md,html}` and prints the table.
 
     Keys of `measure`: `detector` (arguments of `FrozenDetector`), `conditions` (name -> arguments of
-    `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`), `size`, `limit`,
-    `resamples`, `seed`, `title`. A condition whose set is missing is left out with a note when it says
-    `optional=True`.
+    `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`; needed where `arms` names
+    a task), `restorers` and `folds` (see the header), `size`, `limit`, `resamples`, `seed`, `title`. A condition whose
+    set is missing is left out with a note when it says `optional=True`.
 
     Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing;
     ValueError for unknown or missing keys, and where every set is left out.
@@ -76,12 +118,21 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
         raise ValueError(f"measure has {what}; known are {', '.join(KEYS)}")
     classes = tuple(options["detector"].get("classes", SCENE_CLASSES))
     detector = FrozenDetector(**{"classes": classes, **options["detector"]})
-    restorer = build_restorer(options.get("restorer") or Path(work_dir) / "restorer").eval()
+    names = options.get("arms", ARMS)
+    restorer = None
+    if set(names) - {CLEAN, *CLASSICAL_ARMS}:
+        restorer = build_restorer(options.get("restorer") or Path(work_dir) / "restorer").eval()
+    arms = build_arms(names, restorer)
+    folds = read_folds(options.get("folds") or {})
+    for name, entry in (options.get("restorers") or {}).items():
+        arms[name] = build_restorer_arm(folds=folds, **entry)
     limit = options.get("limit")
     conditions = {}
     for name, entry in options["conditions"].items():
         entry = dict(entry)
         optional = entry.pop("optional", False)
+        if entry.pop("by_fold", False):
+            entry["folds"] = folds
         try:
             conditions[name] = build_condition(**{"limit": limit, "classes": classes, **entry})
         except FileNotFoundError as error:
@@ -95,7 +146,7 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     report = measure_gain(
         detector.predict,
         None,
-        build_arms(options.get("arms", ARMS), restorer),
+        arms,
         conditions,
         classes=classes,
         resize_to=options.get("size", 640),

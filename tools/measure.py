@@ -1,0 +1,40 @@
+#!/usr/bin/env python
+"""Only the measurement of one or more configs, without training.
+
+    python tools/measure.py configs/uniremoval_table.py [MORE.py ...] [--work-dir DIR] [--cfg-options key=value ...]
+
+Each config's `measure` (see `unirestore.mm.measure`) gives report.json, report.md and report.html in
+DIR/NAME_OF_CONFIG. The restorer is the one that `measure` names, else DIR/NAME_OF_CONFIG/restorer.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from unirestore.mm.measure import measure_from_config
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", nargs="+", help="config files with a `measure`")
+    parser.add_argument("--work-dir", default="work_dirs", help="folder of the reports")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, help="override settings of all configs"
+    )
+    args = parser.parse_args(argv)
+    for path in args.configs:
+        config = Config.fromfile(path)
+        config.merge_from_dict(args.cfg_options or {})
+        if not config.get("measure"):
+            parser.error(f"{path} has no measure=dict(...)")
+        measure_from_config(config.measure.to_dict(), Path(args.work_dir) / Path(path).stem)
+
+
+if __name__ == "__main__":
+    main()
