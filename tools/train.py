@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
@@ -70,8 +72,7 @@ def build_config(args: argparse.Namespace) -> Config:
         raise FileNotFoundError(f"no config at {args.config}; there are {there}")
     config = Config.fromfile(args.config)
     config.launcher = args.launcher
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
+    config.merge_from_dict(spell_out(args.cfg_options or {}, config.pop("shortcuts", {})))
     if args.work_dir is not None:
         config.work_dir = args.work_dir
     elif config.get("work_dir") is None:
@@ -91,6 +92,11 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         config.resume, config.load_from = True, str(resumable(args.resume, config.work_dir))
     return config
+
+
+def spell_out(options: Mapping[str, Any], shortcuts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Options with each name out of the config's `shortcuts` replaced by the keys that it stands for."""
+    return {key: value for name, value in options.items() for key in shortcuts.get(name, [name])}
 
 
 def resumable(resume: str, work_dir: str) -> Path:

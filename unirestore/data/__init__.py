@@ -8,11 +8,13 @@ from unirestore.data.images import read_depth, read_image, read_label_map
 from unirestore.data.paired import PairedDataset, collate
 from unirestore.data.sample import SCENE_CLASSES, Sample
 from unirestore.data.scenes import SCENE_LABELS, Scene, Scenes, render_scene, write_scenes
+from unirestore.data.unpaired import BesideReal, open_real
 from unirestore.data.voc import VocFolder
 
 __all__ = [
     "SCENE_CLASSES",
     "SCENE_LABELS",
+    "BesideReal",
     "CocoFolder",
     "PairedDataset",
     "PhotoFolder",
@@ -23,6 +25,7 @@ __all__ = [
     "collate",
     "eval_sets",
     "load_eval_set",
+    "open_real",
     "read_depth",
     "read_image",
     "read_label_map",

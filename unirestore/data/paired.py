@@ -205,11 +205,11 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack items: `degraded`, `clean` uint8 `(B, 3, S, S)`, `labelled` bool `(B,)`, `index` int64 `(B,)`;
-    the rest become lists of length B."""
+    """Stack items: `degraded`, `clean` and, where there is one, `real` uint8 `(B, 3, S, S)`, `labelled` bool
+    `(B,)`, `index` int64 `(B,)`; the rest become lists of length B."""
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
-    batch["degraded"] = torch.stack(batch["degraded"])  # (B, 3, S, S)
-    batch["clean"] = torch.stack(batch["clean"])  # (B, 3, S, S)
+    for key in {"degraded", "clean", "real"} & batch.keys():
+        batch[key] = torch.stack(batch[key])  # (B, 3, S, S)
     batch["index"] = torch.tensor(batch["index"])
     batch["labelled"] = torch.tensor(batch["labelled"], dtype=torch.bool)
     return batch

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.registry import DATASETS, FUNCTIONS
 
-from unirestore.data import CocoFolder, PairedDataset, collate, load_eval_set
+from unirestore.data import BesideReal, CocoFolder, PairedDataset, collate, load_eval_set, open_real
 from unirestore.degradations import WeatherMixture
 
 FUNCTIONS.register_module(name="collate_pairs", module=collate)
@@ -36,6 +36,14 @@ def build_pairs(
     """
     mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
     return PairedDataset([_open(source) for source in sources], degradation=mixture, **options)
+
+
+@DATASETS.register_module(name="PairsBesideReal")
+def build_pairs_beside_real(
+    *, real: str | Sequence[str], real_names: str | None = None, **pairs: Any
+) -> BesideReal:
+    """`build_pairs(**pairs)` with real photos beside them: `real` and `real_names` as for `open_real`."""
+    return BesideReal(build_pairs(**pairs), open_real(real, real_names))
 
 
 def _open(source: str | Mapping[str, Any]):

@@ -98,7 +98,8 @@ def _keep_what_learns(
     stage: TrainingStage, state: dict[str, Tensor], prefix: str, local_metadata: Any
 ) -> None:
     """State-dict hook: frozen weights are in the restorer folder that the stage started from already."""
+    own = f"{prefix}restorer."
     for name in [
-        name for name in state if name.startswith(prefix) and name[len(prefix) :] not in stage.learning
+        name for name in state if name.startswith(own) and name[len(prefix) :] not in stage.learning
     ]:
         del state[name]

@@ -1,0 +1,101 @@
+"""Real photos of bad weather beside made pairs: for what is learnt without a clean twin and without boxes.
+
+Each item is that of a `PairedDataset` with one more crop, `real`, cut from a real photo by the same rules. Item
+`n` depends on the seed and `n` alone. Annotations of the real photos, if there are any, are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from unirestore.data.catalog import eval_sets, load_eval_set
+from unirestore.data.folder import PhotoFolder
+from unirestore.data.paired import PairedDataset
+
+_SEED_STEP = 1_000_003
+"""Added to the pairs' seed, so that the real crops are not drawn in step with the clean ones."""
+
+
+class BesideReal(Dataset):
+    """The items of `pairs` with a crop of a real photo beside each.
+
+    Args:
+        pairs: what gives `degraded`, `clean` and the rest; its crop size, scale and flips hold for the real
+            photos, too, and so does its seed.
+        photos: the real photos, as from `open_real`; every photo is drawn equally often.
+    """
+
+    def __init__(self, pairs: PairedDataset, photos: PhotoFolder) -> None:
+        self.pairs = pairs
+        self.crops = PairedDataset(
+            photos,
+            size=pairs.size,
+            seed=pairs.seed + _SEED_STEP,
+            length=len(pairs),
+            resize=pairs.resize,
+            long_side=pairs.long_side,
+            box_probability=0.0,
+            flip_probability=pairs.flip_probability,
+        )
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, n: int) -> dict[str, Any]:
+        """Item `n` of the pairs, with `real` uint8 `(3, S, S)` RGB and `real_name`."""
+        crop = self.crops[n]
+        return {**self.pairs[n], "real": crop["clean"], "real_name": crop["name"]}
+
+
+def open_real(photos: str | Path | Sequence[str | Path], names: str | Path | None = None) -> PhotoFolder:
+    """Real photos without anything beside them.
+
+    Args:
+        photos: a folder (searched with its sub-folders), the name of a set in `configs/_base_/data`, or a list
+            of either.
+        names: a text file with one photo a line, called as below its folder or set (`fog/foggy-002.jpg`); only
+            these are taken. None: all.
+
+    Raises:
+        FileNotFoundError: a folder, a set or the list is not there.
+        ValueError: there is no photo, two are called alike while `names` chooses, or the list names one that
+            is not there.
+    """
+    entries = [photos] if isinstance(photos, (str, Path)) else list(photos)
+    found = [pair for entry in entries for pair in _photos_of(entry)]
+    if names is not None:
+        found = _chosen(found, Path(names))
+    return PhotoFolder([path for _, path in found], labelled=False)
+
+
+def _photos_of(entry: str | Path) -> list[tuple[str, Path]]:
+    """Name and place of each photo of a folder or of a named set."""
+    if Path(entry).is_dir():
+        folder = PhotoFolder(entry)
+    elif str(entry) in eval_sets():
+        folder = load_eval_set(str(entry))
+    else:
+        raise FileNotFoundError(
+            f"{entry}: no folder of photos and no named set; the sets are {', '.join(eval_sets())}"
+        )
+    return [(folder.name(i), folder.path(i)) for i in range(len(folder))]
+
+
+def _chosen(found: list[tuple[str, Path]], names: Path) -> list[tuple[str, Path]]:
+    if not names.is_file():
+        raise FileNotFoundError(f"{names}: no such list of photos; one name a line, as {found[0][0]}")
+    wanted = [line.strip() for line in names.read_text(encoding="utf-8").splitlines() if line.strip()]
+    paths = dict(found)
+    if len(paths) < len(found):
+        raise ValueError(f"{len(found) - len(paths)} of {len(found)} photos share their name with another")
+    unknown = [name for name in wanted if name not in paths]
+    if unknown or not wanted:
+        raise ValueError(
+            f"{names}: {len(unknown)} of its {len(wanted)} photos are not there"
+            f"{', first ' + unknown[0] if unknown else ''}; names look like {found[0][0]}"
+        )
+    return [(name, paths[name]) for name in wanted]
