@@ -129,7 +129,7 @@ def test_processes_and_the_command_itself_give_the_same_bytes(photos, tmp_path):
         (["nowhere", "OUT", "--recipe", "web"], "no folder nowhere"),
         (["IN", "OUT", "--recipe", "web", "--depth", "nowhere"], "no folder nowhere"),
         (["IN", "OUT", "--replay", "nothing.jsonl"], "no manifest at nothing.jsonl"),
-        (["IN", "OUT", "--replay", "nothing.jsonl", "--recipe", "web"], "has no say"),
+        (["IN", "OUT", "--replay", "nothing.jsonl", "--recipe", "web"], "--recipe: no say"),
         (["EMPTY", "OUT", "--recipe", "web"], "no photos in"),
     ],
 )
@@ -244,18 +244,59 @@ def test_files_in_the_way_and_full_disks_are_one_line(photos, tmp_path, capsys, 
 def test_depth_beside_the_photos_is_used_and_needed_again(photos, tmp_path, capsys):
     depth = tmp_path / "depth"
     depth.mkdir()
-    for name, metres in (("b", 5.0), ("a", 300.0)):
-        np.save(depth / f"{name}.npy", np.full((24, 24) if name == "b" else (20, 31), metres, np.float32))
+    for name, metres in (("b", 5.0), ("a.png", 300.0), ("a.jpg", 20.0)):
+        np.save(
+            depth / f"{name}.npy",
+            np.full({"b": (24, 24), "a.png": (20, 31), "a.jpg": (21, 22)}[name], metres, np.float32),
+        )
     degrade(photos, tmp_path / "one", "--recipe", "Haze:4", "--depth", depth)
     manifest = tmp_path / "one" / "manifest.jsonl"
     lines = {line["file"]: line for line in read_manifest(manifest)}
     assert lines["b.jpg"]["depth"] == "b.npy" and lines["sub/c.png"]["depth"] is None
+    assert [lines[name]["depth"] for name in ("a.jpg", "a.png")] == ["a.jpg.npy", "a.png.npy"]
     clean = np.asarray(Image.open(photos / "b.jpg"))
     expected = replay_photo(clean, lines["b.jpg"], np.full((24, 24), 5.0, np.float32))
     assert np.array_equal(expected, np.asarray(Image.open(tmp_path / "one" / "b.png")))
     assert degrade(photos, tmp_path / "two", "--replay", manifest) == 2
     assert "pass --depth" in capsys.readouterr().err
     assert degrade(photos, tmp_path / "two", "--replay", manifest, "--depth", depth) == 0
+
+
+def test_a_depth_file_belongs_to_one_photo_and_fits_it(photos, tmp_path, capsys):
+    depth = tmp_path / "depth"
+    depth.mkdir()
+
+    def told():
+        assert degrade(photos, tmp_path / "out", "--recipe", "Haze:4", "--depth", depth) == 2
+        return capsys.readouterr().err
+
+    np.save(depth / "a.npy", np.full((20, 31), 9.0, np.float32))
+    assert "several photos are called a; call the depth of a.jpg a.jpg.png" in told()
+    (depth / "a.npy").unlink()
+    np.save(depth / "b.npy", np.full((24, 31), 9.0, np.float32))
+    assert "b.npy: the depth is 24 x 31, its photo is 24 x 24: other proportions" in told()
+    np.save(depth / "b.npy", np.full((48, 48), 9.0, np.float32))
+    with pytest.warns(UserWarning, match="depth of 48 x 48 is brought to its photo's 24 x 24"):
+        assert degrade(photos, tmp_path / "out", "--recipe", "Haze:4", "--depth", depth) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--seed", 0), ("--severity", 2), ("--format", "png"), ("--quality", 95), ("--max-side", 9)],
+)
+def test_replay_refuses_what_the_manifest_holds(photos, tmp_path, capsys, option, value):
+    degrade(photos, tmp_path / "one", "--recipe", "Haze:2")
+    manifest = tmp_path / "one" / "manifest.jsonl"
+    assert degrade(photos, tmp_path / "two", "--replay", manifest, option, value) == 2
+    assert f"{option}: no say in --replay" in capsys.readouterr().err
+
+
+def test_infinite_parameters_are_refused(photos, tmp_path):
+    for params in ({"visibility": float("inf")}, {"airlight": [0.5, float("nan"), 0.5]}):
+        with pytest.raises(ValueError, match="infinity and NaN have no place"):
+            builder(photos, tmp_path / "out", recipe={"effect": "Haze", "params": params})
+    with pytest.raises(ValueError, match="a parameter of Haze is infinite or NaN"):
+        builder(photos, tmp_path / "out", recipe=Haze(visibility=float("inf"))).run()
 
 
 def test_list_and_version(capsys):
@@ -330,9 +371,9 @@ def test_a_stopped_run_continues_and_ends_the_same(photos, tmp_path, layout, mon
     made = []
     original = PairBuilder._pair
 
-    def counting(self, recipe, name, copy):
+    def counting(self, recipe, name, copy, photo):
         made.append((name, copy))
-        return original(self, recipe, name, copy)
+        return original(self, recipe, name, copy, photo)
 
     monkeypatch.setattr(PairBuilder, "_pair", counting)
     assert cut.run() == expected and len(made) == 6
@@ -346,8 +387,57 @@ def test_a_stopped_run_continues_and_ends_the_same(photos, tmp_path, layout, mon
     victim.unlink()
     assert cut.run() == expected and victim.is_file(), "what was removed is made again"
     count = len(made)
-    builder(photos, tmp_path / "cut", layout=layout, seed=5).run()
-    assert len(made) == count + 10, "other arguments are another set"
+    other = builder(photos, tmp_path / "cut", layout=layout, seed=5)
+    for begin in (other.run, lambda: other.make_chunk(0)):
+        with pytest.raises(ValueError, match=r"seed 4 then and 5 now; choose another folder, or begin anew"):
+            begin()
+    with pytest.raises(ValueError, match=r"recipe .*haze.* now"):
+        builder(photos, tmp_path / "cut", layout=layout, recipe="haze").run()
+    assert len(made) == count
+    other.clear()
+    assert len(other.run()) == 10 and len(made) == count + 10, (
+        "after `clear`, other arguments are another set"
+    )
+
+
+@pytest.mark.parametrize("layout", ["folders", "shards"])
+def test_photos_that_have_changed_are_noticed(photos, tmp_path, layout):
+    first = builder(photos, tmp_path / "out", layout=layout)
+    before = first.run()
+    Image.fromarray(np.full((20, 31, 3), 77, np.uint8)).save(photos / "a.png")
+    assert first.changed() == ["a.png"]
+    after = first.run()
+    assert [a["file"] for a, b in zip(after, before, strict=True) if a != b] == ["a.png", "a.png"]
+    assert first.changed() == []
+    fresh = builder(photos, tmp_path / "fresh", layout=layout).run()
+    assert fresh == after
+    (photos / "b.jpg").unlink()
+    with pytest.raises(ValueError, match=r"photos \"5 \(names .* now"):
+        builder(photos, tmp_path / "out", layout=layout).run()
+
+
+def test_halves_of_a_stopped_runs_files_are_removed(photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "shards").mkdir(parents=True)
+    (out / ".parts").mkdir()
+    for name in (".a.jpg.part", "shards/pairs-000007.tar.part", ".parts/.000003.json.11.part", "mine.part"):
+        (out / name).write_text("half")
+    builder(photos, out, layout="shards").run()
+    assert [path.name for path in out.rglob("*.part")] == ["mine.part"], "what is not ours stays"
+
+
+def test_the_command_tells_another_set_and_changed_photos(photos, tmp_path, capsys):
+    def dataset(*more):
+        return main(["dataset", str(photos), str(tmp_path / "out"), "--quiet", "--workers", "1", *more])
+
+    assert dataset("--recipe", "Haze:2") == 0
+    assert dataset("--recipe", "Haze:2", "--seed", "1") == 2
+    assert "seed 0 then and 1 now" in capsys.readouterr().err
+    assert dataset("--recipe", "Haze:2", "--seed", "1", "--anew") == 0
+    capsys.readouterr()
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(photos / "b.jpg")
+    assert dataset("--recipe", "Haze:2", "--seed", "1") == 0
+    assert "b.jpg changed since" in capsys.readouterr().err
 
 
 def test_a_broken_photo_is_named(photos, tmp_path):
@@ -356,9 +446,36 @@ def test_a_broken_photo_is_named(photos, tmp_path):
         builder(photos, tmp_path / "out").run()
 
 
+@pytest.mark.parametrize("layout", ["degraded", "folders", "shards"])
+def test_broken_photos_are_left_out_on_request(photos, tmp_path, layout):
+    (photos / "sub" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"sub/a\.png: cannot be read"):
+        builder(photos, tmp_path / "out", layout=layout).run()
+    lenient = builder(photos, tmp_path / "out", layout=layout, skip_broken=True)  # continues what stopped
+    assert len(lenient.run()) == 8 and list(lenient.skipped()) == ["sub/a.png"]
+    with pytest.raises(ValueError, match=r"sub/a\.png: cannot be read"):
+        builder(photos, tmp_path / "out", layout=layout).run()
+    Image.fromarray(np.full((9, 9, 3), 5, np.uint8)).save(photos / "sub" / "a.png")
+    assert len(lenient.run()) == 10 and not lenient.skipped(), "a photo that was mended is made"
+
+
+def test_skipping_ends_with_their_names_and_exit_status_1(photos, tmp_path, capsys):
+    (photos / "sub" / "a.png").write_bytes(b"no picture")
+    assert degrade(photos, tmp_path / "out", "--recipe", "Haze:2") == 2
+    assert degrade(photos, tmp_path / "out", "--recipe", "Haze:2", "--skip-broken") == 1
+    told = capsys.readouterr()
+    assert "sub/a.png: cannot be read" in told.err and "1 photos left out" in told.err
+    assert "4 pictures" in told.out
+    for path in photos.rglob("*.*"):
+        path.write_bytes(b"")
+    assert degrade(photos, tmp_path / "none", "--recipe", "Haze:2", "--skip-broken") == 2
+    assert "none of the 5 photos" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"quality": 500}, r"quality must lie in 1\.\.100, got 500"),
         ({"layout": "zip"}, "layout must be one of"),
         ({"picture_format": "gif"}, "picture_format"),
         ({"copies": 0}, "copies must be an integer >= 1, got 0"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unirestore.data.images import read_depth, read_image, read_label_map, write_depth
+from unirestore.data.images import depth_names, read_depth, read_image, read_label_map, write_depth
 
 RED_TOP = np.zeros((4, 6, 3), np.uint8)
 RED_TOP[0] = (200, 10, 20)
@@ -107,3 +107,22 @@ def test_depth_refuses_other_files(tmp_path):
         read_depth(tmp_path / "bad.npy")
     with pytest.raises(FileNotFoundError):
         read_depth(tmp_path / "gone.npy")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colour_of_16_bits_is_rounded(tmp_path, name, channels):
+    levels = np.array([0, 127, 128, 129, 257, 32896, 65535 - 129, 65535], np.uint16)
+    stored = np.stack([levels, levels[::-1], np.roll(levels, 3), np.full(8, 65535, np.uint16)], -1)[None]
+    bgr = stored[..., [2, 1, 0, 3][:channels] if channels == 4 else [2, 1, 0]]
+    cv2.imwrite(str(tmp_path / name), np.ascontiguousarray(bgr))
+    expected = np.rint(stored[..., :3] / 257).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(tmp_path / name), expected)
+
+
+def test_depth_names_tell_photos_of_one_stem_apart():
+    assert depth_names(["x/a.jpg", "x/A.png", "b.c.jpg"]) == {
+        "x/a.jpg": "x/a.jpg",
+        "x/A.png": "x/A.png",
+        "b.c.jpg": "b.c",
+    }

@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from unirestore.cli import main
+from unirestore.data import read_depth
 from unirestore.degradations import Haze
 from unirestore.degradations.dataset_builder import PairBuilder
+from unirestore.degradations.depth_model import write_depth_folder
 from unirestore.degradations.workers import in_processes
 
 
@@ -79,6 +81,7 @@ def test_a_killed_process_is_told_and_not_waited_for():
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
+from unirestore.data import read_depth
 from unirestore.degradations import Haze
 from unirestore.degradations.dataset_builder import PairBuilder
 
@@ -89,7 +92,7 @@ class Deadly:
         self.flag, self.done = flag, done
 
     def draw(self, seed):
-        if Path(self.flag).exists() and list(Path(self.done).glob(".parts/*.jsonl")):
+        if Path(self.flag).exists() and list(Path(self.done).glob(".parts/[0-9]*.json")):
             os.kill(os.getpid(), signal.SIGKILL)
         return Haze()
 
@@ -115,7 +118,7 @@ def test_a_run_whose_worker_was_killed_continues(tmp_path):
     first = subprocess.run(command, **options)
     assert first.returncode == 1 and "a worker process was killed" in first.stderr
     assert "are kept, and the same command continues" in first.stderr
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ".parts").glob("*.jsonl")}
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / ".parts").glob("[0-9]*.json")}
     assert 1 <= len(kept) < 6
     flag.unlink()
     second = subprocess.run(command, **options)
@@ -134,3 +137,16 @@ def test_the_command_says_it_in_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(PairBuilder, "run", killed)
     assert main(["degrade", made.source, made.out, "--recipe", "haze", "--quiet"]) == 1
     assert capsys.readouterr().err == "unirestore degrade: a worker process was killed\n"
+
+
+def test_depth_of_photos_that_differ_in_their_suffix_is_written_apart(tmp_path):
+    made = builder(tmp_path, ["a.png", "a.bmp", "b.png"])
+    written = tmp_path / "depth"
+
+    def model(photo):
+        return np.full(photo.shape[:2], 1 + photo[0, 0, 0] / 100, np.float32)
+
+    assert write_depth_folder(model, made.source, written) == 3
+    assert sorted(p.name for p in written.iterdir()) == ["a.bmp.png", "a.png.png", "b.png"]
+    assert read_depth(written / "a.png.png")[0, 0] != read_depth(written / "a.bmp.png")[0, 0]
+    builder(tmp_path, ["a.png", "a.bmp", "b.png"], depth=str(written)).run()

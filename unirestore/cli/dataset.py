@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import argparse
 
-from .sharing import add_source_arguments, builder_of, show_recipes, shown
+from .sharing import add_source_arguments, builder_of, report_skipped, show_recipes, shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `unirestore dataset`."""
     add_source_arguments(parser)
     parser.add_argument("--layout", choices=("folders", "shards"), default="folders", help="default: folders")
-    parser.add_argument("--copies", type=int, default=1, help="degraded versions of each photo (default: 1)")
-    parser.add_argument("--chunk", type=int, help="pairs in a shard (default: 64) or in a process's turn (8)")
+    parser.add_argument(
+        "--copies", type=int, metavar="N", default=1, help="degraded versions of each photo (default: 1)"
+    )
+    parser.add_argument(
+        "--chunk", type=int, metavar="N", help="pairs in a shard (default: 64) or in a process's turn (8)"
+    )
     parser.add_argument("--ray", action="store_true", help="run on Ray Data instead of local processes")
 
 
@@ -38,4 +42,4 @@ def run(args: argparse.Namespace) -> int:
         with shown(builder.chunks, args.quiet) as step:
             lines = builder.run(args.workers, step)
     print(f"{len(lines)} pairs in {builder.out}; the data card is {builder.out}/README.md")
-    return 0
+    return report_skipped(builder.skipped())

@@ -18,7 +18,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .sharing import add_source_arguments, builder_of, show_recipes, shown
+from .sharing import add_source_arguments, builder_of, report_skipped, show_recipes, shown
+
+IN_MANIFEST = ("recipe", "severity", "format", "quality", "max_side", "manifest", "skip_broken", "anew")
+"""Arguments that --replay does not take, beside --seed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +40,10 @@ def run(args: argparse.Namespace) -> int:
     builder = builder_of(args, layout="degraded", manifest=args.manifest)
     with shown(builder.chunks, args.quiet) as step:
         lines = builder.run(args.workers, step)
+    skipped = builder.skipped()
     builder.clear()
     print(f"{len(lines)} pictures in {builder.out}, what was done to them in {builder.manifest_path}")
-    return 0
+    return report_skipped(skipped)
 
 
 def replay(args: argparse.Namespace) -> int:
@@ -47,8 +51,10 @@ def replay(args: argparse.Namespace) -> int:
     from unirestore.degradations.replay import read_manifest
     from unirestore.degradations.workers import in_processes
 
-    if args.recipe is not None:
-        raise ValueError(f"--recipe {args.recipe} has no say in --replay: the manifest holds every parameter")
+    given = [f"--{name.replace('_', '-')}" for name in IN_MANIFEST if getattr(args, name)]
+    given += ["--seed"] if args.seed is not None else []
+    if given:
+        raise ValueError(f"{', '.join(given)}: no say in --replay, the manifest holds it for every picture")
     if args.source is None or args.out is None:
         raise ValueError("IN or OUT missing; --help shows the usage")
     lines, complaints = read_manifest(args.replay), []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import Any
 
 
@@ -20,16 +21,29 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         "--list", action="store_true", help="show the recipes, mixtures and effects there are"
     )
     parser.add_argument(
-        "--severity", type=int, choices=range(1, 6), help="of effects whose recipe names none"
+        "--severity", type=int, choices=range(1, 6), metavar="1-5", help="of effects whose recipe names none"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the whole set (default: 0)")
+    parser.add_argument("--seed", type=int, help="of the whole set (default: 0)")
     parser.add_argument(
-        "--depth", help="folder with the photos' depth under their names (16-bit .png cm, .npy m)"
+        "--depth",
+        metavar="FOLDER",
+        help="the photos' depth: 16-bit .png (cm) or .npy (m) under the photos' names (a.png for a.jpg; a.jpg.png and "
+        "a.bmp.png where both a.jpg and a.bmp are there)",
     )
-    parser.add_argument("--format", choices=("png", "jpg", "webp"), default="png", help="default: png")
-    parser.add_argument("--quality", type=int, default=95, help="of jpg and webp (default: 95)")
-    parser.add_argument("--max-side", type=int, help="make larger photos smaller first")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
+    parser.add_argument("--format", choices=("png", "jpg", "webp"), help="default: png")
+    parser.add_argument("--quality", type=int, metavar="1-100", help="of jpg and webp (default: 95)")
+    parser.add_argument("--max-side", type=int, metavar="PIXELS", help="make larger photos smaller first")
+    parser.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="leave out photos that cannot be read, name them at the end and exit with 1 (default: stop with 2)",
+    )
+    parser.add_argument(
+        "--anew", action="store_true", help="forget what a stopped run or another set has done in OUT"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", default=_cores(), help="processes (default: all cores)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -41,18 +55,40 @@ def builder_of(args: argparse.Namespace, **more: Any) -> Any:
     if lacking:
         words = {"source": "IN", "out": "OUT", "recipe": "--recipe"}
         raise ValueError(f"{', '.join(words[name] for name in lacking)} missing; --help shows the usage")
-    return PairBuilder(
+    given = {
+        "seed": args.seed,
+        "picture_format": args.format,
+        "quality": args.quality,
+        **more,
+    }
+    builder = PairBuilder(
         source=args.source,
         out=args.out,
         recipe=args.recipe,
         severity=args.severity,
-        seed=args.seed,
         depth=args.depth,
-        picture_format=args.format,
-        quality=args.quality,
         max_side=args.max_side,
-        **more,
+        skip_broken=args.skip_broken,
+        **{name: value for name, value in given.items() if value is not None},
     )
+    if args.anew:
+        builder.clear()
+    elif changed := builder.changed():
+        print(f"{listed(changed)} changed since a run that was stopped: made again", file=sys.stderr)
+    return builder
+
+
+def report_skipped(skipped: dict[str, str]) -> int:
+    """Name the photos that were left out; returns the exit status."""
+    print("".join(f"{why}\n" for why in skipped.values()), end="", file=sys.stderr)
+    if skipped:
+        print(f"{len(skipped)} photos left out: they cannot be read", file=sys.stderr)
+    return 1 if skipped else 0
+
+
+def listed(names: list[str]) -> str:
+    """The first few of some names."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def show_recipes() -> int:

@@ -48,10 +48,11 @@ def data_card(builder: PairBuilder, lines: Sequence[Mapping[str, Any]]) -> str:
     )
     depth = "guessed from the photos" if builder.depth is None else "read from files where there are some"
     side = "" if builder.max_side is None else f", made smaller to at most {builder.max_side} pixels a side"
+    photos = len({line["file"] for line in lines})
     read = _READ[builder.layout].format(last=builder.chunks - 1, kind=builder.picture_format)
     return f"""# Pairs of degraded and clean photos
 
-{len(lines)} pairs from {len(builder.files)} photos{side}, {builder.copies} per photo, as {builder.picture_format}.
+{len(lines)} pairs from {photos} photos{side}, {builder.copies} per photo, as {builder.picture_format}.
 Made by unirestore {__version__} with the recipe `{getattr(recipe, "name", recipe)}`, seed {builder.seed}.
 The degradations are synthetic; the clean photos and their licence are those of the source.
 

@@ -5,7 +5,9 @@
 
 The photos are cut into chunks; `PairBuilder.make_chunk(n)` makes chunk n and depends on nothing but the photos
 and the arguments, so that chunks can be made in any order, by processes here (`run`) or by Ray Data on many
-machines (`run_on_ray`), and a run that was stopped continues with the chunks that are missing.
+machines (`run_on_ray`), and a run that was stopped continues with the chunks that are missing. `.parts/set.json`
+says what the set in `out` is made of: other arguments are refused there, and chunks whose photos have changed since
+(size or time of the file) are made again.
 
 What is written to `out`:
   - layout "degraded": the degraded photos under the names of the clean ones;
@@ -21,6 +23,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections import Counter
@@ -30,13 +33,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unirestore.data.images import IMAGE_SUFFIXES
+from unirestore.data.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES, depth_names
 from unirestore.version import __version__
 
 from .base import require
 from .data_card import data_card
 from .recipes import load_recipe
-from .replay import FORMATS, degrade_photo, dump_line, load_photo, read_manifest, save_picture, write_picture
+from .replay import FORMATS, degrade_photo, dump_line, load_photo, save_picture, write_picture
 from .workers import in_processes
 
 LAYOUTS = ("degraded", "folders", "shards")
@@ -62,6 +65,7 @@ class PairBuilder:
             get the guessed depth. None: guessed for all.
         max_side: photos are made smaller to at most this many pixels a side; None leaves them.
         manifest: file of the manifest; None is `manifest.jsonl` in `out`.
+        skip_broken: True leaves out photos that cannot be read (`skipped()` tells which); False stops at the first.
 
     Raises:
         ValueError or FileNotFoundError that says what is wrong.
@@ -80,6 +84,7 @@ class PairBuilder:
     depth: str | None = None
     max_side: int | None = None
     manifest: str | None = None
+    skip_broken: bool = False
 
     def __post_init__(self) -> None:
         for name in ("source", "depth"):
@@ -99,6 +104,7 @@ class PairBuilder:
                 isinstance(value, int) and value >= least,
                 f"{name} must be an integer >= {least}, got {value!r}",
             )
+        require(self.quality <= 100, f"quality must lie in 1..100, got {self.quality}")
         require(
             self.max_side is None or self.max_side >= 1, f"max_side must be at least 1, got {self.max_side}"
         )
@@ -143,6 +149,30 @@ class PairBuilder:
         flat = {name: out.replace("/", "_").replace(".", "_") for name, out in self.outputs.items()}
         return _distinct(flat)
 
+    @cached_property
+    def depth_files(self) -> dict[str, Path]:
+        """Photo -> its file below `depth`, for those that have one.
+
+        Raises:
+            ValueError where one file could belong to two photos.
+        """
+        if self.depth is None:
+            return {}
+        root, found = Path(self.depth), {}
+        for name, own in depth_names(self.files).items():
+            paths = [root / f"{own}{suffix}" for suffix in DEPTH_SUFFIXES]
+            there = next((path for path in paths if path.is_file()), None)
+            stem = Path(name).with_suffix("").as_posix()
+            shared = [] if own == stem else [s for s in DEPTH_SUFFIXES if (root / f"{stem}{s}").is_file()]
+            require(
+                there is not None or not shared,
+                f"{root / stem}{shared[0] if shared else ''}: several photos are called {stem}; call the depth of "
+                f"{name} {own}.png (or .npy)",
+            )
+            if there is not None:
+                found[name] = there
+        return found
+
     @property
     def pairs(self) -> int:
         """How many pairs there will be."""
@@ -159,39 +189,50 @@ class PairBuilder:
         return Path(self.manifest) if self.manifest else Path(self.out) / "manifest.jsonl"
 
     def chunk_done(self, number: int) -> bool:
-        """Whether chunk `number` has been made already (and not removed since)."""
-        part = self._part(number)
-        if not part.is_file():
+        """Whether chunk `number` has been made already, of the photos as they are now, and not removed since."""
+        part = self._read_part(number)
+        if (
+            part is None
+            or part["photos"] != self._stamps(number)
+            or (part["skipped"] and not self.skip_broken)
+        ):
             return False
-        lines = read_manifest(part, partial=True)
         if self.layout == "shards":
             return self._shard(number).is_file()
-        wanted = [line[key] for line in lines for key in ("out", "clean") if key in line]
-        there = all((Path(self.out) / name).is_file() for name in wanted)
-        return there and len(lines) == len(self._items(number))
+        wanted = [line[key] for line in part["lines"] for key in ("out", "clean") if key in line]
+        return all((Path(self.out) / name).is_file() for name in wanted)
+
+    def changed(self) -> list[str]:
+        """Photos that are not what they were when their pictures were made; `run` makes those again."""
+        parts = ((self._read_part(number), self._stamps(number)) for number in range(self.chunks))
+        return [name for part, now in parts if part for name in now if part["photos"].get(name) != now[name]]
+
+    def skipped(self) -> dict[str, str]:
+        """Photo -> why it could not be read, for those that `skip_broken` has left out."""
+        parts = (self._read_part(number) or {"skipped": {}} for number in range(self.chunks))
+        return {name: why for part in parts for name, why in part["skipped"].items()}
 
     def make_chunk(self, number: int) -> int:
         """Make chunk `number` unless it is there; returns how many pairs it holds. Safe to call again."""
         require(0 <= number < self.chunks, f"chunk {number} of {self.chunks}")
+        self._claim()
         if self.chunk_done(number):
             return len(self._items(number))
         recipe = load_recipe(self.recipe, severity=self.severity)
         shard = self._shard(number) if self.layout == "shards" else None
-        lines = []
+        lines, skipped, stamps = [], {}, self._stamps(number)
         if shard is None:
-            for name, copy in self._items(number):
-                clean, degraded, line = self._pair(recipe, name, copy)
+            for clean, degraded, line in self._made_pairs(recipe, number, skipped):
                 write_picture(Path(self.out) / line["out"], degraded, self.quality)
-                if self.layout == "folders" and copy == 0:
+                if self.layout == "folders" and line["copy"] == 0:
                     write_picture(Path(self.out) / line["clean"], clean, self.quality)
                 lines.append(line)
         else:
             shard.parent.mkdir(parents=True, exist_ok=True)
             partial = shard.with_suffix(".tar.part")
             with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for name, copy in self._items(number):
-                    clean, degraded, line = self._pair(recipe, name, copy)
-                    key = f"{self.keys[name]}_{copy:03d}"
+                for clean, degraded, line in self._made_pairs(recipe, number, skipped):
+                    key = f"{self.keys[line['file']]}_{line['copy']:03d}"
                     kind = self.picture_format
                     _add(tar, f"{key}.clean.{kind}", self._encoded(clean))
                     _add(tar, f"{key}.degraded.{kind}", self._encoded(degraded))
@@ -199,11 +240,7 @@ class PairBuilder:
                     _add(tar, f"{key}.json", dump_line(line).encode())
                     lines.append(line)
             partial.replace(shard)
-        part = self._part(number)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        partial = part.with_suffix(".part")
-        partial.write_text("".join(map(dump_line, lines)), encoding="utf-8")
-        partial.replace(part)
+        _write(self._part(number), json.dumps({"photos": stamps, "skipped": skipped, "lines": lines}))
         return len(lines)
 
     def run(self, workers: int = 1, step: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
@@ -214,10 +251,24 @@ class PairBuilder:
         require(
             isinstance(workers, int) and workers >= 1, f"workers must be an integer >= 1, got {workers!r}"
         )
+        self.prepare()
         for _ in self._made(min(workers, self.chunks)):
             if step is not None:
                 step(f"{self.pairs} pairs")
         return self.finish()
+
+    def prepare(self) -> None:
+        """Before any chunk: refuse what does not fit the set in `out`, and remove halves of a stopped run's files.
+
+        Raises:
+            ValueError that says how the set in `out` differs.
+        """
+        self._claim()
+        for picture in [p for s in FORMATS.values() for p in Path(self.out).rglob(f".*{s}.part")]:
+            picture.unlink(missing_ok=True)
+        for folder, pattern in (("shards", "pairs-*.tar.part"), (PARTS, ".*.part")):
+            for partial in (Path(self.out) / folder).glob(pattern):
+                partial.unlink(missing_ok=True)
 
     def finish(self) -> list[dict[str, Any]]:
         """Join the manifests of the chunks and write the data card. Raises ValueError when a chunk is missing."""
@@ -225,12 +276,9 @@ class PairBuilder:
         require(
             not missing, f"{len(missing)} of {self.chunks} chunks are missing, the first is {missing[:1]}"
         )
-        lines = [line for n in range(self.chunks) for line in read_manifest(self._part(n))]
-        path = self.manifest_path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        partial.write_text("".join(map(dump_line, lines)), encoding="utf-8")
-        partial.replace(path)
+        lines = [line for n in range(self.chunks) for line in self._read_part(n)["lines"]]
+        require(bool(lines), f"none of the {len(self.files)} photos in {self.source} can be read")
+        _write(self.manifest_path, "".join(map(dump_line, lines)))
         if self.layout != "degraded":
             (Path(self.out) / "README.md").write_text(data_card(self, lines), encoding="utf-8")
         return lines
@@ -250,9 +298,23 @@ class PairBuilder:
         first, last = number * self.chunk, min((number + 1) * self.chunk, self.pairs)
         return [(self.files[n // self.copies], n % self.copies) for n in range(first, last)]
 
-    def _pair(self, recipe: Any, name: str, copy: int) -> tuple[Any, Any, dict[str, Any]]:
-        depth = self._depth_of(name)
-        image, metres = load_photo(Path(self.source) / name, depth, self.max_side)
+    def _made_pairs(
+        self, recipe: Any, number: int, skipped: dict[str, str]
+    ) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+        """The pairs of chunk `number`; photos that are left out are put into `skipped`."""
+        for name, copy in self._items(number):
+            try:
+                photo = load_photo(Path(self.source) / name, self.depth_files.get(name), self.max_side)
+            except (ValueError, OSError) as error:
+                if not self.skip_broken:
+                    raise
+                skipped[name] = str(error)
+                continue
+            yield self._pair(recipe, name, copy, photo)
+
+    def _pair(self, recipe: Any, name: str, copy: int, photo: Any) -> tuple[Any, Any, dict[str, Any]]:
+        depth = self.depth_files.get(name)
+        image, metres = photo
         degraded, line = degrade_photo(image, recipe, name=name, seed=self.seed, copy=copy, depth=metres)
         stem, suffix = self.outputs[name], FORMATS[self.picture_format]
         number = f"_{copy:03d}" if self.copies > 1 else ""
@@ -263,13 +325,8 @@ class PairBuilder:
         line["unirestore"] = __version__
         if self.layout == "folders":
             line["clean"] = f"clean/{stem}{suffix}"
+        dump_line(line)  # says now what no manifest can hold
         return image, degraded, line
-
-    def _depth_of(self, name: str) -> Path | None:
-        if self.depth is None:
-            return None
-        base = Path(self.depth) / Path(name).with_suffix("")
-        return next((p for s in (".png", ".npy") if (p := base.with_name(base.name + s)).is_file()), None)
 
     def _encoded(self, image: Any) -> bytes:
         file = io.BytesIO()
@@ -280,19 +337,58 @@ class PairBuilder:
         return Path(self.out) / "shards" / f"pairs-{number:06d}.tar"
 
     def _part(self, number: int) -> Path:
-        """The manifest of a chunk, under a name that holds all arguments: other arguments, other chunks."""
-        return Path(self.out) / PARTS / f"{self._identity}-{number:06d}.jsonl"
+        """What is known of a chunk that is done."""
+        return Path(self.out) / PARTS / f"{number:06d}.json"
+
+    def _read_part(self, number: int) -> dict[str, Any] | None:
+        """`photos` (name -> stamp), `skipped` (name -> why) and `lines` of a chunk, or None."""
+        try:
+            part = json.loads(self._part(number).read_text(encoding="utf-8"))
+            return part if {"photos", "skipped", "lines"} <= set(part) else None
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _stamps(self, number: int) -> dict[str, list[int]]:
+        """Photo -> size and time (ns) of its file and of its depth's, for the photos of a chunk."""
+        stamps = {}
+        for name in dict.fromkeys(name for name, _ in self._items(number)):
+            files = [Path(self.source) / name, self.depth_files.get(name)]
+            stats = [path.stat() for path in files if path is not None]
+            stamps[name] = [value for stat in stats for value in (stat.st_size, stat.st_mtime_ns)]
+        return stamps
+
+    def _claim(self) -> None:
+        """Write down what the set in `out` is made of, or compare it. Raises ValueError where it is another."""
+        path = Path(self.out) / PARTS / "set.json"
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            _write(path, json.dumps(self._what, indent=1))
+            return
+        other = [key for key, value in self._what.items() if there.get(key) != value]
+        told = ", ".join(
+            f"{key} {_short(there.get(key))} then and {_short(self._what[key])} now" for key in other
+        )
+        require(
+            not other,
+            f"{self.out} holds a set that is made of something else: {told}; choose another folder, or begin anew "
+            "(--anew; `clear()` from Python)",
+        )
 
     @cached_property
-    def _identity(self) -> str:
+    def _what(self) -> dict[str, Any]:
+        """All that the set depends on beside the content of the photos, as JSON gives it back."""
         recipe = load_recipe(self.recipe, severity=self.severity)
-        what = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "manifest"}
-        what |= {"recipe": getattr(recipe, "spec", repr(recipe)), "files": self.files}
-        names = self.keys if self.layout == "shards" else self.outputs
-        if tagged := [photo for photo, name in names.items() if name.endswith(_tag(photo))]:
-            what["tagged"] = tagged  # chunks from before names were told apart are made again
-        text = json.dumps(what, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        beside = ("source", "out", "manifest", "skip_broken", "recipe", "depth")
+        what = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in beside}
+        names = hashlib.sha256(json.dumps([*self.files, *self.keys.values()]).encode()).hexdigest()[:12]
+        what |= {
+            "recipe": getattr(recipe, "spec", None) or repr(recipe),
+            "depth": None if self.depth is None else f"of {len(self.depth_files)} photos",
+            "photos": f"{len(self.files)} (names {names})",
+            "unirestore": __version__,
+        }
+        return json.loads(json.dumps(what, default=str))
 
 
 def run_on_ray(builder: PairBuilder) -> list[dict[str, Any]]:
@@ -311,9 +407,23 @@ def run_on_ray(builder: PairBuilder) -> list[dict[str, Any]]:
     def make(row: dict[str, Any]) -> dict[str, Any]:
         return {"pairs": builder.make_chunk(int(row["item"]))}
 
+    builder.prepare()
     rows = ray.data.from_items(list(range(builder.chunks)), override_num_blocks=builder.chunks)
     rows.map(make).materialize()
     return builder.finish()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; processes that write the same one do not meet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _distinct(names: dict[str, str]) -> dict[str, str]:

@@ -120,9 +120,9 @@ def write_depth_folder(model: DepthModel, photos: str | Path, out: str | Path, s
     """Write the depth of every photo below `photos` to `out` as 16-bit PNG in centimetres; returns how many.
 
     A depth file that is there already is kept, so that a run that was stopped continues. `step` is called with
-    each name. Names are the photos' with `.png`, as `PairBuilder(depth=...)` and `--depth` expect them.
+    each name. Names are those of `depth_names` with `.png`, as `PairBuilder(depth=...)` and `--depth` expect them.
     """
-    from unirestore.data.images import IMAGE_SUFFIXES, read_image, write_depth
+    from unirestore.data.images import IMAGE_SUFFIXES, depth_names, read_image, write_depth
 
     root, out = Path(photos), Path(out)
     if not root.is_dir():
@@ -130,15 +130,15 @@ def write_depth_folder(model: DepthModel, photos: str | Path, out: str | Path, s
     names = sorted(p.relative_to(root) for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     require(bool(names), f"no photos in {root}")
     require(root.resolve() != out.resolve(), f"the depth would overwrite the photos in {root}")
-    for name in names:
-        target = (out / name).with_suffix(".png")
+    for name, own in depth_names(name.as_posix() for name in names).items():
+        target = out / f"{own}.png"
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.stem}.part.png")
             write_depth(partial, model(read_image(root / name)))
             partial.replace(target)
         if step is not None:
-            step(str(name))
+            step(name)
     return len(names)
 
 

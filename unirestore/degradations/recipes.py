@@ -270,6 +270,9 @@ def _check(node: Any, where: str) -> None:
         unknown = sorted(map(str, set(params) - set(_names(REGISTRY[name]))))
         require(not unknown, f"{where}: {name} has no parameter {unknown}; it has {_names(REGISTRY[name])}")
         for key, value in params.items():
+            require(
+                _finite(value), f"{where}.{key}: infinity and NaN have no place in a manifest, got {value!r}"
+            )
             _check_number(value, f"{where}.{key}")
     elif kind == "mixture":
         require(
@@ -328,6 +331,15 @@ def _check_weights(weights: Any, count: int, where: str) -> None:
         _reals(weights) and len(weights) == count and min(weights) >= 0 and sum(weights) > 0,
         f"{where}: {count} choices need as many weights >= 0, not all 0, got {weights}",
     )
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in it, at any depth, is infinite or NaN."""
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_finite, value))
+    return not isinstance(value, Real) or math.isfinite(value)
 
 
 def _known(name: Any, names: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from unirestore.data.images import read_depth, read_image
+from unirestore.data.images import fit_depth, read_depth, read_image
 from unirestore.version import __version__
 
 from .base import from_manifest, require
@@ -53,9 +53,13 @@ def pixel_hash(image: np.ndarray) -> str:
 def load_photo(
     path: str | Path, depth: str | Path | None = None, max_side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """A photo (H, W, 3) uint8 and its depth (H, W) float32 metres or None, at most `max_side` pixels a side."""
+    """A photo (H, W, 3) uint8 and its depth (H, W) float32 metres or None, at most `max_side` pixels a side.
+
+    Raises:
+        ValueError or OSError that names the file which cannot be read, or does not fit (see `fit_depth`).
+    """
     image = read_image(path)
-    metres = None if depth is None else read_depth(depth)
+    metres = None if depth is None else fit_depth(read_depth(depth), image.shape[:2], depth)
     if max_side is not None and max(image.shape[:2]) > max_side:
         ratio = max_side / max(image.shape[:2])
         size = tuple(max(1, round(side * ratio)) for side in image.shape[1::-1])
@@ -154,7 +158,13 @@ def save_picture(file: Any, image: np.ndarray, kind: str, quality: int = 95) -> 
 
 def dump_line(line: Mapping[str, Any]) -> str:
     """One line of a manifest with its newline; equal lines give equal text."""
-    return json.dumps(line, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return json.dumps(line, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise ValueError(
+            f"{line.get('file')}: a parameter of {line.get('type')} is infinite or NaN, which no manifest can "
+            f"hold: {str(line.get('params'))[:200]}"
+        ) from error
 
 
 def read_manifest(path: str | Path, *, partial: bool = False) -> list[dict[str, Any]]:
