@@ -1,17 +1,12 @@
-"""Statistics of photos that bad weather changes, and how far one set of photos is from another by them.
+"""Statistics of photos that bad weather changes; `distance.py` says how far one set is from another by them.
 
 A photo is shrunk to a long side of `SIDE` pixels, so that size and JPEG of the source matter little, and
 described by `NAMES`: brightness and contrast (also of the upper and the lower half apart), the dark channel
 (He, Sun, Tang, TPAMI 33(12), 2011), saturation and colour cast, gradients, and the slope of the power
 spectrum (natural photos: power ~ f^-2, Field, JOSA A 4(12), 1987; fog makes it steeper).
 
-Two sets are compared by
-  - `wasserstein`: the first Wasserstein distance of each statistic, divided by the standard deviation of the
-    reference, averaged over the statistics: 0.1 means "off by a tenth of the real spread";
-  - `frechet`: the Frechet distance of two Gaussians in the space of all statistics together (the formula of
-    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NeurIPS 2017, arXiv:1706.08500, equation
-    6), which also sees whether statistics go together as in the reference; rank-transformed tails would be
-    safer with few photos, so read it beside the first one.
+Everything is measured on the values as stored (sRGB, gamma-coded, 0-1), as the dark channel prior and the
+work on natural images do, not in linear light; grey is the luma of Rec. 601.
 """
 
 from __future__ import annotations
@@ -53,13 +48,15 @@ def describe(image: np.ndarray) -> np.ndarray:
     """The statistics `NAMES` of one photo.
 
     Args:
-        image: (H, W, 3) RGB, uint8 in 0-255 or float32 in [0, 1], at least 32 x 32.
+        image: (H, W, 3) RGB, uint8 in 0-255 or float32 in [0, 1], at least 32 x 32 and at most ten times
+            as long as short. A photo smaller than `SIDE` is not enlarged: its gradients, grain and local
+            contrast then belong to another scale, so compare sets that are all larger than that.
 
     Returns:
         (len(NAMES),) float64; logarithms are base 2.
 
     Raises:
-        ValueError for another shape, TypeError for another dtype.
+        ValueError for another shape or values outside [0, 1], TypeError for another dtype.
     """
     image = np.asarray(image)
     require(
@@ -68,21 +65,30 @@ def describe(image: np.ndarray) -> np.ndarray:
     )
     if image.dtype not in (np.uint8, np.float32):
         raise TypeError(f"image must be uint8 (0-255) or float32 (0-1), got {image.dtype}")
-    scale = SIDE / max(image.shape[:2])
-    if scale < 1:
-        size = (max(16, round(image.shape[1] * scale)), max(16, round(image.shape[0] * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    if image.dtype == np.uint8:
+    height, width = image.shape[:2]
+    require(
+        max(height, width) <= 10 * min(height, width),
+        f"image is {height} x {width}: more than ten times as long as short",
+    )
+    if image.dtype == np.uint8:  # before shrinking: 8 bits would round the finest texture away
         image = image.astype(np.float32) * np.float32(1 / 255)
-    red, green, blue = cv2.split(np.ascontiguousarray(image))
-    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    else:
+        low, high = float(image.min()), float(image.max())
+        require(low >= -1e-3 and high <= 1.001, f"float32 image must lie in [0, 1], got {low} to {high}")
+    scale = SIDE / max(height, width)
+    if scale < 1:
+        image = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    image = np.ascontiguousarray(image)
+    red, green, blue = cv2.split(image)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     dark = cv2.erode(low, np.ones((PATCH, PATCH), np.uint8))
     window = (2 * PATCH + 1, 2 * PATCH + 1)
-    mean = cv2.blur(grey, window)
-    local = np.sqrt(np.maximum(cv2.blur(grey * grey, window) - mean * mean, 1e-7))
+    wide = grey.astype(np.float64)  # E[x^2] - E[x]^2 of a bright even sky cancels in float32
+    mean = cv2.blur(wide, window)
+    local = np.sqrt(np.maximum(cv2.blur(wide * wide, window) - mean * mean, 0.0))
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    gradient = np.sqrt(across * across + down * down) / 8
+    gradient = np.sqrt(across * across + down * down) / 8  # per pixel
     fine = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
     red_green, blue_yellow = red - green, blue - 0.5 * (red + green)
     half, quarter = grey.shape[0] // 2, grey.shape[0] // 4
@@ -114,8 +120,12 @@ def describe(image: np.ndarray) -> np.ndarray:
 def spectral_slope(grey: np.ndarray) -> float:
     """Slope of log power over log frequency, between 4 cycles per side and half the Nyquist frequency.
 
-    About -2 for natural photos, 0 for white noise; of the Hann-windowed central square of `grey` (H, W).
+    About -2 for natural photos, 0 for white noise and for a flat picture; of the Hann-windowed central square
+    of `grey` (H, W), by the mean power of eight rings of equal width in log frequency. ValueError below 32.
     """
+    require(
+        grey.ndim == 2 and min(grey.shape) >= 32, f"grey must be (H, W), at least 32 x 32, got {grey.shape}"
+    )
     side = min(grey.shape)
     top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
     square = grey[top : top + side, left : left + side].astype(np.float64)
@@ -127,9 +137,7 @@ def spectral_slope(grey: np.ndarray) -> float:
     which = np.digitize(frequency.ravel(), edges)
     bands = [power.ravel()[which == k] for k in range(1, len(edges))]
     centres = np.sqrt(edges[:-1] * edges[1:])
-    filled = [k for k, band in enumerate(bands) if band.size]
-    if len(filled) < 2:
-        return 0.0
+    filled = [k for k, band in enumerate(bands) if band.size]  # small pictures leave narrow rings empty
     heights = np.log([bands[k].mean() + 1e-9 for k in filled])
     return float(np.polyfit(np.log(centres[filled]), heights, 1)[0])
 
@@ -137,51 +145,6 @@ def spectral_slope(grey: np.ndarray) -> float:
 def describe_all(images: Iterable[np.ndarray]) -> np.ndarray:
     """(N, len(NAMES)) float64 statistics of N photos."""
     return np.stack([describe(image) for image in images])
-
-
-def wasserstein_each(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """First Wasserstein distance of every column, in standard deviations of `reference`.
-
-    `reference` (N, K) and `other` (M, K); N and M may differ. The distance in one dimension is the area
-    between the two quantile functions.
-    """
-    _check(reference, other)
-    steps = (np.arange(512) + 0.5) / 512
-    gap = np.abs(np.quantile(reference, steps, axis=0) - np.quantile(other, steps, axis=0))
-    return gap.mean(axis=0) / np.maximum(reference.std(axis=0), 1e-9)
-
-
-def wasserstein(reference: np.ndarray, other: np.ndarray) -> float:
-    """Mean over the statistics of `wasserstein_each`."""
-    return float(wasserstein_each(reference, other).mean())
-
-
-def frechet(reference: np.ndarray, other: np.ndarray) -> float:
-    """Frechet distance |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)) after scaling by `reference`, square root.
-
-    Columns are divided by their deviation in `reference`; unit: such deviations.
-    """
-    _check(reference, other)
-    scale = np.maximum(reference.std(axis=0), 1e-9)
-    a, b = reference / scale, other / scale
-    cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
-    root = _root(cov_a)
-    cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_b @ root), 0, None)).sum()
-    squared = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross
-    return float(np.sqrt(max(squared, 0.0)))
-
-
-def bootstrap(
-    reference: np.ndarray, other: np.ndarray, *, seed: int = 0, resamples: int = 200
-) -> tuple[float, float]:
-    """95 % interval of `wasserstein` when the photos of both sets are drawn again."""
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(resamples):
-        rows = rng.integers(0, len(reference), len(reference))
-        columns = rng.integers(0, len(other), len(other))
-        values.append(wasserstein(reference[rows], other[columns]))
-    return tuple(float(v) for v in np.quantile(values, (0.025, 0.975)))
 
 
 def summary(sets: dict[str, np.ndarray], names: Sequence[str] = NAMES) -> str:
@@ -195,19 +158,3 @@ def summary(sets: dict[str, np.ndarray], names: Sequence[str] = NAMES) -> str:
 
 def _log(value: float) -> float:
     return float(np.log2(value + 1e-4))
-
-
-def _root(symmetric: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(symmetric)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-
-
-def _check(reference: np.ndarray, other: np.ndarray) -> None:
-    shapes = (np.shape(reference), np.shape(other))
-    require(
-        len(shapes[0]) == 2
-        and len(shapes[1]) == 2
-        and shapes[0][1] == shapes[1][1]
-        and min(shapes[0][0], shapes[1][0]) >= 2,
-        f"expected (N, K) and (M, K) statistics with N, M >= 2, got {shapes[0]} and {shapes[1]}",
-    )
