@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +25,8 @@ def test_the_page_shows_every_effect_with_its_presets(tool, repository):
         assert len(section) == 2, f"{cls.__name__} is not on the page"
         assert "\n".join(tool.presets_table(cls)) in section[1].split("\n### ")[0], cls.__name__
         assert (repository / "docs" / tool.PICTURES / f"{cls.__name__}.jpg").stat().st_size < 200_000
+    folder = repository / "docs" / tool.PICTURES
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
     for name in tool.RECIPES:
         assert (repository / "docs" / tool.PICTURES / f"recipe_{name}.jpg").is_file()
 
@@ -40,11 +43,20 @@ def test_pictures_are_made_of_the_scene_and_its_severities(tool, tmp_path):
     made = tool.main(["--out", str(tmp_path), "--size", "64", "--only", "JpegCompression,web"])
     assert [path.name for path in made] == ["JpegCompression.jpg", "recipe_web.jpg"]
     assert not (tmp_path / "degradations_gallery.md").exists()
-    scene = tool.render_scene(tool.SCENE_SEED, size=64)
+    scene = tool.render_photo(tool.SCENE_SEED, 64, 48)
     sheet = tool.of_effect(REGISTRY["JpegCompression"], scene)
     top = tool.CAPTION
-    assert np.array_equal(sheet[top : top + 64, :64], scene.image)
+    assert np.array_equal(sheet[top : top + 48, :64], scene.image)
     worst = REGISTRY["JpegCompression"](severity=5)(scene.image, seed=tool.SEED)
-    assert np.array_equal(sheet[-64:, -64:], worst)
+    assert np.array_equal(sheet[-48:, -64:], worst)
     with pytest.raises(SystemExit):
         tool.main(["--out", str(tmp_path), "--only", "Hail"])
+
+
+def test_large_pictures_are_pressed_harder(tool):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 700, 3)).astype(np.uint8)
+    flat = np.full_like(noise, 90)
+    assert len(tool.as_jpeg(noise, 95)) < 0.6 * len(
+        cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    )
+    assert tool.as_jpeg(flat, 80) == cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

@@ -1,8 +1,8 @@
-"""The gallery of degradations: every registered effect at its five severities, on a procedural scene of ours.
+"""The gallery of degradations: every registered effect at its five severities, on a photo that our own code renders.
 
-    python tools/make_gallery.py                      # docs/degradations_gallery.md, docs/assets/degradations/*.jpg
+    python tools/make_gallery.py                      # docs/degradations_gallery.md, docs/assets/degradations/
     python tools/make_gallery.py --only Haze,Rain     # these pictures only, the page stays as it is
-    python tools/make_gallery.py --out /tmp/gallery --size 320
+    python tools/make_gallery.py --out shown --size 512
 
 Everything is seeded. The page is written from the classes: their presets, and the first sentence, `Formula:` and
 `Source:` of their docstrings. Cost: about a minute.
@@ -19,12 +19,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unirestore.data import SCENE_LABELS, render_scene
+from unirestore.data.photo import PHOTO_LABELS, Photo, render_photo
 from unirestore.degradations import RECIPES, REGISTRY, Degradation, load_recipe
 from unirestore.degradations.recipe_book import with_severities
 
-SCENE_SEED = 2_000_015
+SCENE_SEED = 7
 SEED = 5
+LARGEST = 145_000  # bytes of a picture; its JPEG quality goes down until it fits
+SHOWN = {
+    "HeadLamps": {"share": 1.0}
+}  # parameters beside the severity, so that the scene has what the effect needs
 CAPTION = 18
 PICTURES = "assets/degradations"
 SHELVES = (  # title, modules below unirestore.degradations
@@ -102,24 +106,35 @@ def sheet(panels: Sequence[np.ndarray], columns: int = 3, gap: int = 4) -> np.nd
     return page
 
 
-def of_effect(cls: type[Degradation], scene) -> np.ndarray:
+def of_effect(cls: type[Degradation], scene: Photo) -> np.ndarray:
     """The scene and its five severities."""
-    company = {"depth": scene.depth, "label_map": scene.label_map, "class_names": SCENE_LABELS}
+    company = {"depth": scene.depth, "label_map": scene.label_map, "class_names": PHOTO_LABELS}
     panels = [panel(scene.image, "clean")]
     for severity in range(1, 6):
-        degraded = cls(severity=severity)(scene.image, seed=SEED, **company)
+        degraded = cls(severity=severity, **SHOWN.get(cls.__name__, {}))(scene.image, seed=SEED, **company)
         panels.append(panel(degraded, f"severity {severity}"))
     return sheet(panels)
 
 
-def of_recipe(name: str, scene) -> np.ndarray:
+def of_recipe(name: str, scene: Photo) -> np.ndarray:
     """Six draws of a recipe."""
     recipe = load_recipe(name)
+    company = {"depth": scene.depth, "label_map": scene.label_map, "class_names": PHOTO_LABELS}
     panels = [
-        panel(recipe.draw(seed)(scene.image, seed=seed, depth=scene.depth), f"seed {seed}")
-        for seed in range(6)
+        panel(recipe.draw(seed)(scene.image, seed=seed, **company), f"seed {seed}") for seed in range(6)
     ]
     return sheet(panels)
+
+
+def as_jpeg(picture: np.ndarray, quality: int) -> bytes:
+    """RGB uint8 as JPEG of at most `LARGEST` bytes, if a quality of 40 or more can do that."""
+    while True:
+        done, coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not done:
+            raise OSError(f"a picture of {picture.shape} could not be written as JPEG")
+        if len(coded) <= LARGEST or quality <= 40:
+            return coded.tobytes()
+        quality -= 6
 
 
 def presets_table(cls: type[Degradation]) -> list[str]:
@@ -136,9 +151,10 @@ def page(kinds: Sequence[type[Degradation]]) -> str:
     out = [
         "# Gallery of degradations",
         "",
-        "Every effect at its five severities, on a procedural scene of this project (no photo). Pictures and text are",
-        "made by `python tools/make_gallery.py` from the classes themselves; see [Degradations](degradations.md) for",
-        "how to use them.",
+        "Every effect at its five severities, on a country road that this project renders itself, with its exact depth",
+        "and labels (`unirestore.data.photo`; nobody's photo). Pictures and text are made by",
+        "`python tools/make_gallery.py` from the classes themselves; see [Degradations](degradations.md) for how to",
+        "use them.",
         "",
     ]
     titles = [title for title, _ in SHELVES] + ["More"]
@@ -156,6 +172,9 @@ def page(kinds: Sequence[type[Degradation]]) -> str:
                 out += ["```text", text["formula"], "```", ""]
             if "source" in text:
                 out += [f"Source: {text['source']}", ""]
+            if cls.__name__ in SHOWN:
+                extra = ", ".join(f"{name}={value}" for name, value in SHOWN[cls.__name__].items())
+                out += [f"Shown with `{extra}`.", ""]
             if not getattr(cls, "monotone", True):
                 out += ["Severities as published: a higher one does not always do more damage (PSNR).", ""]
             if cls.moves_pixels:
@@ -173,13 +192,15 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", default="docs", help="folder of the page (default: docs)")
-    parser.add_argument("--size", type=int, default=224, help="side of a picture (default: 224)")
-    parser.add_argument("--quality", type=int, default=78, help="of the JPEG files (default: 78)")
+    parser.add_argument("--size", type=int, default=384, help="width of a picture, 4 : 3 (default: 384)")
+    parser.add_argument(
+        "--quality", type=int, default=82, help="of the JPEG files, lower where they get large (default: 82)"
+    )
     parser.add_argument(
         "--only", help="names of effects or recipes, with commas; the page is not written then"
     )
     args = parser.parse_args(argv)
-    scene = render_scene(SCENE_SEED, size=args.size)
+    scene = render_photo(SCENE_SEED, args.size, args.size * 3 // 4)
     kinds, recipes = effects(), sorted(RECIPES)
     if args.only:
         wanted = set(args.only.split(","))
@@ -195,8 +216,7 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     jobs += [(f"recipe_{name}", lambda name=name: of_recipe(name, scene)) for name in recipes]
     for name, make in jobs:
         path = folder / f"{name}.jpg"
-        if not cv2.imwrite(str(path), make()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, args.quality]):
-            raise OSError(f"{path} could not be written")
+        path.write_bytes(as_jpeg(make(), args.quality))
         made.append(path)
     if not args.only:
         (Path(args.out) / "degradations_gallery.md").write_text(page(kinds), encoding="utf-8")

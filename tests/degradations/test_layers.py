@@ -448,6 +448,35 @@ def test_surface_is_the_plane_it_claims_to_be():
     assert scene[..., 2] == pytest.approx(12.0)
 
 
+def test_no_shadow_falls_on_the_sky_where_depth_is_known():
+    depth = np.full((128, 160), 1000.0, np.float32)
+    depth[60:] = (1.5 * FOCAL * 128 / (np.arange(60, 128) + 0.5 - 57))[:, None]
+    for surface in ("auto", "plane"):
+        for kind in ("foliage", "tree", "window"):
+            masks = [
+                Shadow(kind=kind, severity=5, surface=surface)
+                .layers(photo(128, 160), seed=s, depth=depth)
+                .mask
+                for s in range(3)
+            ]
+            assert max(float(m[:56].max()) for m in masks) < 1e-6, (surface, kind)
+            assert max(float(m[64:].max()) for m in masks) > 0.5, (surface, kind)
+
+
+def test_shadow_lies_on_the_scene_where_depth_is_given_and_on_a_plane_elsewhere():
+    depth = np.full((96, 96), 12.0, np.float32)
+    made = {
+        (surface, given): Shadow(kind="window", severity=4, surface=surface)
+        .layers(photo(96, 96), seed=3, depth=depth if given else None)
+        .mask
+        for surface in ("auto", "scene", "plane")
+        for given in (True, False)
+    }
+    assert np.array_equal(made["auto", True], made["scene", True])
+    assert np.array_equal(made["auto", False], made["plane", False])
+    assert not np.array_equal(made["auto", True], made["plane", True])
+
+
 @pytest.mark.parametrize("kind", SILHOUETTES)
 def test_every_silhouette_shades_part_of_the_photo(kind):
     outline = silhouette(kind, generator(1))

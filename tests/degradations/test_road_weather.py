@@ -223,6 +223,40 @@ def test_spray_and_lamps_sit_at_the_vehicle():
     assert len(where) and all(labels[r, c] == 3 for r, c in where)
 
 
+def test_lamps_are_mirrored_by_a_wet_road_only():
+    image, labels = street()
+    company = {"label_map": labels, "class_names": CLASSES}
+    rows = np.nonzero(labels == 3)[0]
+    foot = rows.max() + 2
+    plain = {"share": 1.0, "power": 9.0, "halo": 0.0, "red": 0.0, "reach": 1e6}
+    dry = HeadLamps(**plain)(image, seed=0, **company)
+    assert np.array_equal(dry[foot:], image[foot:]), "by default the road is dry"
+    wet = HeadLamps(mirror=0.8, **plain)(image, seed=0, **company).astype(int)
+    assert (wet[foot:] - image[foot:]).max() > 5
+    labels[foot:] = 1  # no road there
+    assert (
+        np.abs(
+            HeadLamps(mirror=0.8, **plain)(image, seed=0, **company)[foot + 3 :].astype(int)
+            - image[foot + 3 :]
+        ).max()
+        <= 1
+    )
+
+
+def test_a_vehicle_is_seen_before_its_spray_and_what_is_nearer_hides_it():
+    image, labels = street()
+    company = {"label_map": labels, "class_names": CLASSES}
+    spray = SprayTrails(share=1.0, density=3.0, size=1.6, drops=0)
+    depth = np.full(labels.shape, 15.0, np.float32)
+    change = np.abs(spray(image, seed=1, depth=depth, **company).astype(float) - image).sum(-1)
+    rows, columns = np.nonzero(labels == 3)
+    right = np.s_[rows.max() - 8 : rows.max(), columns.max() + 3 : columns.max() + 10]
+    middle = np.s_[rows.max() - 8 : rows.max(), int(columns.mean()) - 3 : int(columns.mean()) + 3]
+    assert change[right].mean() > 1.2 * change[middle].mean()
+    depth[right] = 5.0
+    assert np.abs(spray(image, seed=1, depth=depth, **company).astype(float) - image)[right].max() <= 1
+
+
 def test_puddles_mirror_and_keep_to_the_ground():
     image, labels = street()
     wet = Puddles(amount=1.0, ripples=0.0)

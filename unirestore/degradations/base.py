@@ -25,11 +25,13 @@ import cv2
 import numpy as np
 
 from . import geometry
+from .light import to_linear
 from .noise_fields import generator
 
 REGISTRY: dict[str, type[Degradation]] = {}
 SEVERITIES = (1, 2, 3, 4, 5)
 DEFAULT_SEVERITY = 3
+_LEVELS = np.arange(256, dtype=np.float32) * np.float32(1 / 255)  # as `to_float_rgb` makes them
 
 
 class Scene:
@@ -42,6 +44,7 @@ class Scene:
         label_map: (H, W) integer class ids, or None.
         class_names: names of the ids in `label_map`.
         image: (H, W, 3) float32 sRGB, whose edges a guessed depth follows.
+        levels: (H, W, 3) uint8, what `image` was made of, or None.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class Scene:
         label_map: np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
         image: np.ndarray | None = None,
+        levels: np.ndarray | None = None,
     ) -> None:
-        self.shape, self.seed, self.image = shape, seed, image
+        self.shape, self.seed, self.image, self._levels = shape, seed, image, levels
         self.label_map, self.class_names = label_map, class_names
         self._depth = depth
+        self.knows_depth = depth is not None or label_map is not None  # given, not guessed from the pixels
         self._make: Callable[[], np.ndarray] | None = None  # the depth, where it follows from another scene's
 
     @property
@@ -74,12 +79,19 @@ class Scene:
                 self._depth = depth_sources.ground_plane(self.shape, self.seed)
         return self._depth
 
+    def linear(self, image: np.ndarray) -> np.ndarray:
+        """`light.to_linear(image)`, by a table of 256 where `image` is the photo itself in 8 bits; a new array."""
+        if self._levels is None or image is not self.image:
+            return to_linear(image)
+        return cv2.LUT(self._levels, to_linear(_LEVELS))
+
     def warped(self, field: np.ndarray | None) -> Scene:
         """The scene after an effect that moved its pixels by `field` (see `Degradation.sampling_map`)."""
         if field is None:
             return self
         labels = None if self.label_map is None else geometry.warp_map(self.label_map, field)
         moved = Scene(self.shape, self.seed, None, labels, self.class_names, self.image)
+        moved.knows_depth = self.knows_depth
         moved._make = lambda: geometry.warp_map(self.depth, field)
         return moved
 
@@ -89,6 +101,7 @@ class Scene:
             return self
         labels = None if self.label_map is None else geometry.resize_map(self.label_map, shape)
         scene = Scene(shape, self.seed, None, labels, self.class_names, image)
+        scene.knows_depth = self.knows_depth
         scene._make = lambda: geometry.resize_map(self.depth, shape)
         return scene
 
@@ -214,7 +227,7 @@ class Degradation:
             if out is not None:
                 return _like_bytes(out, image)
             pixels, restore = to_float_rgb(image)
-        scene = Scene(shape, int(seed), depth, label_map, class_names, pixels)
+        scene = Scene(shape, int(seed), depth, label_map, class_names, pixels, eight)
         return restore(self.apply(pixels, self._generator(seed), scene))
 
     def parameters(self) -> dict[str, Any]:

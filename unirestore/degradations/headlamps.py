@@ -17,6 +17,7 @@ from .depth import CAMERA_HEIGHT, FOCAL
 from .lamps import VEHICLES
 from .light import blurred, to_linear, to_srgb
 from .noise_fields import smooth_noise
+from .surfaces import ground_mask
 
 COLOURS = np.array(  # linear RGB: halogen, xenon, tail lamp, indicator
     [(1.0, 0.82, 0.55), (0.92, 0.96, 1.0), (1.0, 0.10, 0.06), (1.0, 0.45, 0.08)], np.float32
@@ -28,7 +29,7 @@ MOUNT = 0.7  # metres above the road
 
 @dataclass(frozen=True, kw_only=True)
 class HeadLamps(Degradation):
-    """Lamps of vehicles that are on, with halo, glare and their streaks mirrored in a wet road.
+    """Lamps of vehicles that are on, with halo and glare; on a wet road (`mirror`) their streaks too.
 
     Formula: light += power (disc + sum_k w_k G(sigma_k) disc + mirror M disc), in linear light; G are Gaussians
     of growing radius (halo of forward scattering), M a vertical smear below the lamp, broken by ripples.
@@ -40,7 +41,8 @@ class HeadLamps(Degradation):
         share: share of labelled vehicles that have lamps on, 0 to 1.
         power: brightness of a lamp, linear; 1 is white.
         halo: strength of the halo.
-        mirror: how much of a lamp the road mirrors, 0 (dry) to 1.
+        mirror: how much of a lamp the road mirrors, 0 (dry, the default) to 1 (under water). `sample` draws it for wet
+            roads; the road weather scales it by how wet its roads are.
         red: share of tail lamps among them, 0 to 1.
         horizon: row of the horizon as a share of the height.
         reach: metres over which air takes a lamp's light down by e.
@@ -50,7 +52,7 @@ class HeadLamps(Degradation):
     share: float = 0.7
     power: float | None = None
     halo: float | None = None
-    mirror: float = 0.5
+    mirror: float = 0.0
     red: float = 0.45
     horizon: float = 0.45
     reach: float = 80.0
@@ -110,9 +112,8 @@ class HeadLamps(Degradation):
             mirrored = mirrored.reshape(height, width, 3)
             wide = blurred(mirrored, 4 * unit)
             ripples = 1 + 0.35 * smooth_noise((height, width), rng, cells=14, octaves=2, stretch=5.0)
-            light += (0.6 * self.mirror * np.clip(ripples, 0.2, 2))[..., None].astype(np.float32) * (
-                mirrored + wide
-            )
+            share = 0.6 * self.mirror * np.clip(ripples, 0.2, 2) * ground_mask(scene, self.horizon)
+            light += share[..., None].astype(np.float32) * (mirrored + wide)
         return to_srgb(light)
 
     def places(

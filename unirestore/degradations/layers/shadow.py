@@ -10,7 +10,7 @@ linear model of Shor and Lischinski, "The Shadow Meets the Mask", Eurographics 2
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cv2
@@ -23,7 +23,14 @@ from ..noise_fields import smooth_noise
 from .layered import Layers, SoftEffect
 from .silhouettes import OPENINGS, SIDE, SILHOUETTES, STANDING, silhouette
 
-SURFACES = ("plane", "scene")
+SURFACES = ("auto", "plane", "scene")
+TALL = {
+    "tree": 5.0,
+    "building": 6.0,
+    "foliage": 7.0,
+    "window": 2.5,
+    "blinds": 2.5,
+}  # metres at size 1; others 1.8
 _SIGMAS = (0.6, 1.5, 4.0, 10.0, 25.0)  # of the stack, in pixels of the silhouette
 LEAST, TRIES = 0.05, 4  # of the photo that a caster should shade, and draws until it does
 _MARGIN = 64  # pixels around the silhouette, so that blur can spread
@@ -49,7 +56,8 @@ class Shadow(SoftEffect):
         tilt: of the surface in degrees: 0 is a wall that faces the camera, 80 a floor; for `surface="plane"`.
         size: height of the caster in heights of the photo at the surface.
         count: casters.
-        surface: "plane", or "scene" for the depth of the scene (whose up is up).
+        surface: "plane", "scene" for the depth of the scene (whose up is up), or "auto": the scene where its depth or
+            labels were given. Where they were, no shadow falls on what is farther than 120 m, the sky above all.
     """
 
     kind: str = "foliage"
@@ -61,7 +69,7 @@ class Shadow(SoftEffect):
     tilt: float = 50.0
     size: float = 1.2
     count: int = 1
-    surface: str = "plane"
+    surface: str = "auto"
 
     presets: ClassVar = {"darkness": (0.3, 0.45, 0.6, 0.73, 0.85)}
 
@@ -101,7 +109,11 @@ class Shadow(SoftEffect):
 
     def render(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> Layers:
         shape = scene.shape
-        low = tuple(max(1, n // (4 if min(shape) >= 128 else 1)) for n in shape)  # geometry is smooth
+        if self.surface == "auto":
+            surface = "scene" if scene.knows_depth else "plane"
+            return replace(self, surface=surface).render(image, rng, scene)
+        coarse = 4 if min(shape) >= 128 and self.surface == "plane" else 1  # a plane is smooth
+        low = tuple(max(1, n // coarse) for n in shape)
         points, normal, seen = surface_points(self, low, scene)
         open_share = np.ones(shape, np.float32)
         for _ in range(self.count):
@@ -146,6 +158,9 @@ def surface_points(
         slope = -(rays[..., 1] * normal[1] + normal[2])  # above 0 where the ray comes down on the plane
         distance = np.float32(FOCAL * np.cos(tilt)) / np.maximum(slope, np.float32(0.02))
         seen = np.clip(slope / np.float32(0.04) - 1, 0, 1)
+        if scene.knows_depth:
+            known = cv2.resize(scene.depth, (width, height), interpolation=cv2.INTER_AREA).reshape(low)
+            seen = seen * np.clip((np.float32(120) - known) / 40, 0, 1)
     return rays * distance[..., None], normal, seen.astype(np.float32)
 
 
@@ -158,9 +173,9 @@ def caster(
     flat, light, side, up, facing = frame(normal, azimuth, elevation, stands)
     scale = shadow.size
     at = rng.uniform((0.3, 0.3), (0.7, 0.7))
-    if shadow.surface == "scene":  # the ground in front, in metres: things as tall as people
+    if shadow.surface == "scene":  # the ground in front, in metres: things as tall as people, trees or houses
         at[1] = rng.uniform(0.7, 0.95)
-        scale *= 1.8
+        scale *= TALL.get(shadow.kind, 1.8)
     target = points[int(at[1] * points.shape[0]), int(at[0] * points.shape[1])].astype(np.float64)
     if shadow.surface == "scene":
         target[1] = -CAMERA_HEIGHT
