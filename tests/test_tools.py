@@ -485,7 +485,7 @@ def test_packed_weights_load_and_give_the_same_picture(tmp_path):
     model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), cfrm_depths=(0, 0, 1)).eval()
     model.save_pretrained(tmp_path / "trained")
     pack = load_tool("pack_weights").pack
-    checksum, size = pack(tmp_path / "trained", tmp_path / "packed" / "tiny")
+    checksum, size = pack([tmp_path / "trained"], tmp_path / "packed" / "tiny")
     file = next((tmp_path / "packed" / "tiny").glob("*.safetensors"))
     assert (
         size == file.stat().st_size < 0.6 * next((tmp_path / "trained").glob("*.safetensors")).stat().st_size
@@ -501,8 +501,29 @@ def test_packed_weights_load_and_give_the_same_picture(tmp_path):
         model.prompts["det"].fill_(1e6)  # more than half precision holds
     model.save_pretrained(tmp_path / "trained")
     with pytest.raises(ValueError, match=r"not finite in half precision, first prompts\.det"):
-        pack(tmp_path / "trained", tmp_path / "packed" / "tiny")
+        pack([tmp_path / "trained"], tmp_path / "packed" / "tiny")
     assert file.stat().st_size == size
+
+
+def test_packing_several_averages_their_weights_and_refuses_other_layouts(tmp_path):
+    from unirestore.models import UniRestore
+
+    small = dict(
+        block_out_channels=(8, 8, 8, 8), cfrm_depths=(0, 0, 1), candidates=(), candidate_weights=None
+    )
+    models = [UniRestore.build("tiny", **small) for _ in range(2)]
+    for name, model in zip("ab", models, strict=True):
+        model.save_pretrained(tmp_path / name)
+    pack = load_tool("pack_weights").pack
+    pack([tmp_path / "a", tmp_path / "b"], tmp_path / "packed")
+    one, two, packed = (
+        model.state_dict() for model in (*models, UniRestore.from_pretrained(tmp_path / "packed"))
+    )
+    for name, value in packed.items():
+        torch.testing.assert_close(value, (one[name] + two[name]) / 2, atol=1e-3, rtol=1e-3)
+    UniRestore.build("tiny", **small, working_scale=1).save_pretrained(tmp_path / "b")
+    with pytest.raises(ValueError, match="working_scale"):
+        pack([tmp_path / "a", tmp_path / "b"], tmp_path / "packed")
 
 
 def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector, restorer, tmp_path, capsys):
@@ -533,5 +554,5 @@ def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector
     assert "report.html" in capsys.readouterr().out
     measure["restorers"]["both"].update(restorer=restorer)
     config.write_text(f"measure = {measure!r}\n")
-    with pytest.raises(ValueError, match="restorer=... or fitted"):
+    with pytest.raises(ValueError, match=r"restorer=\.\.\. or fitted"):
         measure_tool.main([str(config), "--work-dir", str(tmp_path)])
