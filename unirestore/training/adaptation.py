@@ -107,7 +107,8 @@ class AdaptationStage(TrainingStage):
         **batch: Any,
     ) -> dict[str, Tensor]:
         """See the header; `boxes` `(N, 4)` xyxy and `labels` `(N,)` per picture."""
-        self._check_labelled(batch)
+        if self.task_weight:
+            check_labelled(batch)
         with torch.no_grad():
             seen = self.restorer.encode(degraded)
             latent = self._latent(seen.latent, clean, index)
@@ -137,14 +138,9 @@ class AdaptationStage(TrainingStage):
         picture = self.restorer.decode(latent, skips, self.task, degraded, candidates)
         losses = {}
         if self.task_weight or self.feature_weight:
-            terms, found = self.downstream.loss_and_features(picture, boxes, labels)
-            if unknown := sorted(set(self.term_weights) - set(terms)):
-                raise ValueError(
-                    f"term_weights names {', '.join(unknown)}; the downstream loss has {', '.join(terms)}"
-                )
-            for name, term in terms.items():
-                weight = self.task_weight * self.term_weights.get(name, 1.0)
-                losses[f"loss_{self.task}_{name.removeprefix('loss_')}"] = weight * term
+            losses, found = downstream_losses(
+                self.downstream, self.task, picture, boxes, labels, self.task_weight, self.term_weights
+            )
         if self.feature_weight:
             with torch.no_grad():
                 wanted = self.downstream.features(clean)
@@ -153,21 +149,47 @@ class AdaptationStage(TrainingStage):
             losses["loss_fidelity"] = self.fidelity_weight * F.l1_loss(picture, clean)
         return losses
 
-    def _check_labelled(self, batch: Mapping[str, Any]) -> None:
-        """No boxes because nobody looked is not nothing there: that would teach to hide objects."""
-        labelled = batch.get("labelled")
-        if labelled is not None and self.task_weight and not bool(labelled.all()):
-            names = [name for name, known in zip(batch.get("name", ()), labelled.tolist()) if not known]
-            raise ValueError(
-                f"{len(labelled) - int(labelled.sum())} of {len(labelled)} pictures have no annotations "
-                f"({', '.join(names[:3])}); make some with tools/pseudo_label.py and give them as "
-                "boxes=..., or set task_weight=0 to learn from the features alone"
-            )
-
     def _latent(self, degraded: Tensor, clean: Tensor, index: Tensor) -> Tensor:
         if self.start == "degraded":
             return self.restorer.denoise(degraded)
         return one_step(self, degraded, self.restorer.encode(clean, repair=False).latent, index)
+
+
+def downstream_losses(
+    downstream: nn.Module,
+    task: str,
+    picture: Tensor,
+    boxes: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    weight: float,
+    term_weights: Mapping[str, float],
+) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
+    """The terms of a downstream network's loss as `loss_<task>_<term>`, weighted, and its features.
+
+    Raises ValueError where `term_weights` names a term that the network's loss does not have.
+    """
+    terms, features = downstream.loss_and_features(picture, boxes, labels)
+    if unknown := sorted(set(term_weights) - set(terms)):
+        raise ValueError(
+            f"term_weights names {', '.join(unknown)}; the downstream loss has {', '.join(terms)}"
+        )
+    losses = {
+        f"loss_{task}_{name.removeprefix('loss_')}": weight * term_weights.get(name, 1.0) * term
+        for name, term in terms.items()
+    }
+    return losses, features
+
+
+def check_labelled(batch: Mapping[str, Any]) -> None:
+    """Raises ValueError for pictures that nobody labelled: no boxes there would teach to hide objects."""
+    labelled = batch.get("labelled")
+    if labelled is not None and not bool(labelled.all()):
+        names = [name for name, known in zip(batch.get("name", ()), labelled.tolist()) if not known]
+        raise ValueError(
+            f"{len(labelled) - int(labelled.sum())} of {len(labelled)} pictures have no annotations "
+            f"({', '.join(names[:3])}); make some with tools/pseudo_label.py and give them as "
+            "boxes=..., or set task_weight=0 to learn from the features alone"
+        )
 
 
 def feature_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
