@@ -51,25 +51,30 @@ class BesideReal(Dataset):
         return {**self.pairs[n], "real": crop["clean"], "real_name": crop["name"]}
 
 
-def open_real(photos: str | Path | Sequence[str | Path], names: str | Path | None = None) -> PhotoFolder:
+def open_real(
+    photos: str | Path | Sequence[str | Path], names: str | Path | Sequence[str | Path] | None = None
+) -> PhotoFolder:
     """Real photos without anything beside them.
 
     Args:
         photos: a folder (searched with its sub-folders), the name of a set in `configs/_base_/data`, or a list
             of either.
-        names: a text file with one photo a line, called as below its folder or set (`fog/foggy-002.jpg`); only
-            these are taken. None: all.
+        names: a text file, or a list of such, with one photo a line, called as below its folder or set
+            (`fog/foggy-002.jpg`); only these are taken. None: all.
 
     Raises:
         FileNotFoundError: a folder, a set or the list is not there.
         ValueError: there is no photo, two are called alike while `names` chooses, or the list names one that
             is not there.
     """
-    entries = [photos] if isinstance(photos, (str, Path)) else list(photos)
-    found = [pair for entry in entries for pair in _photos_of(entry)]
+    found = [pair for entry in _listed(photos) for pair in _photos_of(entry)]
     if names is not None:
-        found = _chosen(found, Path(names))
+        found = _chosen(found, [Path(file) for file in _listed(names)])
     return PhotoFolder([path for _, path in found], labelled=False)
+
+
+def _listed(one_or_more: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [one_or_more] if isinstance(one_or_more, (str, Path)) else list(one_or_more)
 
 
 def _photos_of(entry: str | Path) -> list[tuple[str, Path]]:
@@ -85,17 +90,20 @@ def _photos_of(entry: str | Path) -> list[tuple[str, Path]]:
     return [(folder.name(i), folder.path(i)) for i in range(len(folder))]
 
 
-def _chosen(found: list[tuple[str, Path]], names: Path) -> list[tuple[str, Path]]:
-    if not names.is_file():
-        raise FileNotFoundError(f"{names}: no such list of photos; one name a line, as {found[0][0]}")
-    wanted = [line.strip() for line in names.read_text(encoding="utf-8").splitlines() if line.strip()]
+def _chosen(found: list[tuple[str, Path]], files: list[Path]) -> list[tuple[str, Path]]:
     paths = dict(found)
     if len(paths) < len(found):
         raise ValueError(f"{len(found) - len(paths)} of {len(found)} photos share their name with another")
-    unknown = [name for name in wanted if name not in paths]
-    if unknown or not wanted:
-        raise ValueError(
-            f"{names}: {len(unknown)} of its {len(wanted)} photos are not there"
-            f"{', first ' + unknown[0] if unknown else ''}; names look like {found[0][0]}"
-        )
-    return [(name, paths[name]) for name in wanted]
+    wanted: dict[str, Path] = {}
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"{file}: no such list of photos; one name a line, as {found[0][0]}")
+        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        unknown = [name for name in names if name not in paths]
+        if unknown or not names:
+            raise ValueError(
+                f"{file}: {len(unknown)} of its {len(names)} photos are not there"
+                f"{', first ' + unknown[0] if unknown else ''}; names look like {found[0][0]}"
+            )
+        wanted |= {name: paths[name] for name in names}
+    return list(wanted.items())
