@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import Scene, require
 from .in_air import InAir
-from .light import exp, picture_unit, to_linear
+from .light import exp, to_linear
 from .noise_fields import smooth_noise
 from .portable import rounded
 from .scattering import low_band
@@ -98,7 +98,7 @@ class Dust(InAir):
         air = self.air(scene.shape, rng)
         colour = to_linear(np.asarray(self.airlight, np.float32))
         filtered = rounded(np.power, colour / max(float(colour.max()), 1e-3) + 0.03, self.filtering)
-        light = self.scene_lit(image, picture_unit(scene.shape), self.scene_light * filtered / filtered.max())
+        light = self.scene_lit(image, scene, self.scene_light * filtered / filtered.max())
         # `scatter` knows one tau; what blue loses beyond it is taken from the scene before
         for channel, relative in enumerate(EXTINCTION):
             if relative != 1.0:

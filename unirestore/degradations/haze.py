@@ -13,7 +13,6 @@ import numpy as np
 
 from .base import Scene
 from .in_air import InAir
-from .light import picture_unit
 from .scattering import light_under, sample_airlight
 
 
@@ -60,5 +59,5 @@ class Haze(InAir):
     def apply(self, image: np.ndarray, rng: np.random.Generator, scene: Scene) -> np.ndarray:
         tau = self.thickness(image, scene, rng)
         air = self.air(scene.shape, rng)
-        light = self.scene_lit(image, picture_unit(scene.shape))
+        light = self.scene_lit(image, scene)
         return self.exposed(self.through(light, tau, air, self.lamps_on(scene, rng)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from .base import Degradation, Scene, require
 from .lamps import vehicle_lamps
-from .light import to_linear, to_srgb
+from .light import picture_unit, to_srgb
 from .scattering import THICK, airlight_field, open_sky, optical_depth, overcast, scatter
 
 
@@ -80,14 +80,14 @@ class InAir(Degradation):
         """(H, W, 3) float32 linear light of the air itself. Draws."""
         return airlight_field(shape, self.airlight, self.gradient, self.vignette, rng)
 
-    def scene_lit(self, image: np.ndarray, unit: float, gain: np.ndarray | None = None) -> np.ndarray:
+    def scene_lit(self, image: np.ndarray, scene: Scene, gain: np.ndarray | None = None) -> np.ndarray:
         """(H, W, 3) float32 linear light of the scene under this sky, before the air; `image` is sRGB.
 
         `gain` (3,) colours the light; None is `scene_light` in all channels.
         """
-        light = to_linear(image)
+        light = scene.linear(image)
         if self.flatness > 0:
-            light = overcast(light, self.flatness, unit)
+            light = overcast(light, self.flatness, picture_unit(scene.shape))
         if gain is not None or self.scene_light != 1:
             light *= np.asarray(self.scene_light if gain is None else gain, np.float32)
         return light

@@ -82,7 +82,9 @@ def exp(plane: np.ndarray) -> np.ndarray:
 
 def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, straight between; float32, any shape."""
-    return np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    out = values - np.float32(low)
+    out *= np.float32(1 / (high - low))
+    return np.clip(out, 0, 1, out=out)
 
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:

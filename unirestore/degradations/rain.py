@@ -19,7 +19,7 @@ import numpy as np
 from .base import Scene, require
 from .depth import CAMERA_HEIGHT, FOCAL, GROUND
 from .in_air import InAir
-from .light import added, blurred, mixed, picture_unit, ramp
+from .light import added, blurred, mixed, picture_unit, ramp, triple
 from .noise_fields import smooth_noise
 from .scattering import light_under, low_band, sample_airlight
 from .strokes import strokes
@@ -121,7 +121,7 @@ class Rain(InAir):
         if self.spray > 0:
             tau += np.float32(self.spray) * spray_field(depth, self.horizon, rng)
         air = self.air(scene.shape, rng)
-        light = self.scene_lit(image, unit)
+        light = self.scene_lit(image, scene)
         lamps = self.lamps_on(scene, rng)
         if self.wetness > 0:
             lit = light if lamps is None else light + lamps
@@ -172,7 +172,8 @@ def wet_road(
     fresnel = MIRROR_FAR + (MIRROR_NEAR - MIRROR_FAR) * np.sqrt(down)
     puddles = np.clip(0.75 + 0.4 * smooth_noise((rows, width), rng, cells=3, stretch=3.0), 0.1, 1.4)
     share = np.clip(np.float32(wetness) * fresnel * puddles, 0, 0.75) * _ground(scene, line)
-    wet = light[line:] * np.float32(1 - 0.3 * wetness)
+    wet = light[line:]
+    wet *= np.float32(1 - 0.3 * wetness)
     light[line:] = mixed(wet, added(mirrored, 0.4, air[line:], 0.8), share)
     return light
 
@@ -219,7 +220,8 @@ def streak_field(shape: tuple[int, int], rain: Rain, unit: float, rng: np.random
         canvas = cv2.GaussianBlur(canvas, (0, 0), max(0.3, soft * unit)).reshape(shape)
         bright = np.float32(min(2.5, 1 + soft) / 255)
         np.maximum(total, np.multiply(canvas, bright, dtype=np.float32), out=total)
-    return np.clip(total * np.float32(rain.streak_strength * 1.6), 0, 0.9)
+    total *= np.float32(rain.streak_strength * 1.6)
+    return np.clip(total, 0, 0.9, out=total)
 
 
 def splash_field(depth: np.ndarray, rain: Rain, unit: float, rng: np.random.Generator) -> np.ndarray:
@@ -236,7 +238,7 @@ def splash_field(depth: np.ndarray, rain: Rain, unit: float, rng: np.random.Gene
             canvas, (round(column * width * 16), round(row * 16)), axes, 0, 180, 360, 200, 1, cv2.LINE_AA, 4
         )
     field = cv2.GaussianBlur(canvas, (0, 0), max(0.3, 0.5 * unit)).reshape(height, width)
-    return field.astype(np.float32) * np.float32(rain.streak_strength * 1.8 / 255)
+    return np.multiply(field, np.float32(rain.streak_strength * 1.8 / 255), dtype=np.float32)
 
 
 def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generator) -> np.ndarray:
@@ -244,30 +246,63 @@ def windscreen(out: np.ndarray, drops: int, unit: float, rng: np.random.Generato
     height, width = out.shape[:2]
     soft = blurred(out, 1.5 * unit)
     result = out.copy()
+    boxes, middles = [], []
     for size, across, down, stretch in rng.random((drops, 4)).tolist():
         radius = 1.5 * 6.0 ** (size**1.7) * unit
         cx, cy = across * width, down * height
         tall = radius * (0.9 + 0.6 * stretch)
         x0, x1 = max(0, int(cx - radius)), min(width, int(cx + radius) + 2)
         y0, y1 = max(0, int(cy - tall)), min(height, int(cy + tall) + 2)
-        if x1 <= x0 or y1 <= y0:
-            continue
-        dx = ((np.arange(x0, x1) - cx) / radius).astype(np.float32)[None, :]
-        dy = ((np.arange(y0, y1) - cy) / tall).astype(np.float32)[:, None]
-        r2 = dx * dx + dy * dy
-        mask = np.clip((1 - r2) * 3, 0, 1)
-        turned = np.array(
-            [[-6, 0, 7 * cx - 6 * x0], [0, -6, 7 * cy - 6 * y0]]
-        )  # 6 times smaller, upside down
-        seen = cv2.warpAffine(
-            soft,
-            turned,
-            r2.shape[::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ).reshape(*r2.shape, 3)
-        rim = 1 - np.float32(0.45) * np.minimum(r2, 1) ** 2
+        if x1 > x0 and y1 > y0:
+            boxes.append((x0, x1, y0, y1))
+            middles.append((cx, cy, radius, tall))
+    if not boxes:
+        return result
+    ends, left, added_share = _drop_shares(np.array(boxes), np.array(middles))
+    start = 0
+    for (x0, x1, y0, y1), (cx, cy, _, _), end in zip(boxes, middles, ends, strict=True):
+        # 6 times smaller, upside down
+        turned = np.array([[-6, 0, 7 * cx - 6 * x0], [0, -6, 7 * cy - 6 * y0]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        seen = cv2.warpAffine(soft, turned, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        shape = (y1 - y0, x1 - x0, 3)
+        seen = seen.reshape(shape)
+        seen *= added_share[start:end].reshape(shape)
         patch = result[y0:y1, x0:x1]
-        patch *= (1 - mask)[..., None]
-        patch += seen * (mask * rim)[..., None]
+        patch *= left[start:end].reshape(shape)
+        patch += seen
+        start = end
     return result
+
+
+def _drop_shares(boxes: np.ndarray, middles: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """How much each pixel of each drop leaves of the picture behind and takes of the scene in the drop.
+
+    All drops at once: their pixels stand one after another, box after box, row after row.
+
+    Args:
+        boxes: (N, 4) whole pixels x0, x1, y0, y1.
+        middles: (N, 4) column, row, half the width and half the height of the drop, in pixels.
+
+    Returns:
+        where each drop's pixels end, and two (P, 3) float32 in [0, 1], P the pixels of all boxes.
+    """
+    cx, cy, radius, tall = middles.T
+    wide, high = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    columns = _counted(wide) + np.repeat(boxes[:, 0], wide)
+    rows = _counted(high) + np.repeat(boxes[:, 2], high)
+    dx = ((columns - np.repeat(cx, wide)) / np.repeat(radius, wide)).astype(np.float32)
+    dy = ((rows - np.repeat(cy, high)) / np.repeat(tall, high)).astype(np.float32)
+    in_row = np.repeat(wide, high)  # pixels in each row of boxes
+    first = np.repeat(np.cumsum(wide) - wide, high)  # where the columns of its box begin in `dx`
+    r2 = (dx * dx)[_counted(in_row) + np.repeat(first, in_row)] + np.repeat(dy * dy, in_row)
+    mask = np.clip((1 - r2) * 3, 0, 1)
+    rim = 1 - np.float32(0.45) * np.minimum(r2, 1) ** 2
+    shares = [triple(plane[None])[0] for plane in (1 - mask, mask * rim)]
+    return np.cumsum(wide * high).tolist(), *shares
+
+
+def _counted(lengths: np.ndarray) -> np.ndarray:
+    """0 to n - 1 for each n of `lengths`, one after another."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)

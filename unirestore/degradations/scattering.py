@@ -144,7 +144,9 @@ def scatter(
     t = exp(-tau)
     radiance = light if lamps is None else light + lamps
     if blur > 0:
-        spread = (1 - exp(tau * np.float32(-0.6))) * np.float32(min(blur, 1))
+        spread = exp(tau * np.float32(-0.6))
+        np.subtract(1, spread, out=spread)
+        spread *= np.float32(min(blur, 1))
         radiance = mixed(radiance, blurred(radiance, 2.0 * unit * (0.5 + blur)), spread)
     out = mixed(airlight, radiance, t)
     if glow > 0:
@@ -157,7 +159,10 @@ def scatter(
         if sources.max() > 1e-6:
             halo = added(blurred(sources, 4 * unit / shrink), 1, blurred(sources, 14 * unit / shrink), 0.7)
             halo = cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR)
-            weight = np.minimum(1 - t, bright) * np.sqrt(t) * np.float32(glow)
+            weight = 1 - t
+            np.minimum(weight, bright, out=weight)
+            weight *= np.sqrt(t, out=t)
+            weight *= np.float32(glow)
             cv2.accumulateProduct(halo, triple(weight), out)
     return out
 

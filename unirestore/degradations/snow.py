@@ -114,14 +114,17 @@ class Snow(InAir):
         unit = picture_unit(scene.shape)
         tau = self.thickness(image, scene, rng)
         air = self.air(scene.shape, rng)
-        light = self.scene_lit(image, unit)
+        light = self.scene_lit(image, scene)
         if self.cover > 0:
             light = mixed(light, self._white(light, air, unit), self.cover_field(light, scene, unit, rng))
         out = self.through(light, tau, air, self.lamps_on(scene, rng))
         if self.flakes > 0:
-            bright = np.float32(1.15) * air + np.float32(0.05)
+            clear = np.ones(scene.shape, np.float32)
             for opacity in flake_layers(scene.shape, self, unit, rng):
-                out = mixed(out, bright, opacity)
+                clear *= 1 - opacity
+            air *= np.float32(1.15)
+            air += np.float32(0.05)
+            out = mixed(air, out, clear)
         return self.exposed(out)
 
     def cover_field(
@@ -131,14 +134,25 @@ class Snow(InAir):
         ground = ground_mask(scene, self.horizon)
         right, ahead = road_coordinates(scene.shape, self.horizon, float(rng.uniform(0.4, 0.6)))
         offset = float(rng.uniform(0, LANE))
-        across = np.abs(np.mod(right + np.float32(offset), np.float32(LANE)) - np.float32(LANE / 2))
-        wheel = exp(-(((across - np.float32(TRACK)) * np.float32(1 / 0.3)) ** 2))
-        wheel *= ramp(-ahead, -60.0, -15.0)[:, None] * np.float32(self.tracks)
-        patches = smooth_noise(scene.shape, rng, cells=5, octaves=4, persistence=0.6, stretch=3.0)
-        amount = np.float32(2.0 * self.cover) - np.float32(0.45) + np.float32(0.22) * patches - wheel
-        lying = ground * np.clip(amount, 0, 1)
+        near = ramp(-ahead, -60.0, -15.0)  # tracks are told apart up to 60 m
+        first = int(np.argmax(near > 0)) if near.any() else len(near)
+        wheel = right[first:]
+        wheel += np.float32(offset)
+        wheel -= np.float32(LANE) * np.floor(wheel * np.float32(1 / LANE))
+        wheel -= np.float32(LANE / 2)
+        wheel = (np.abs(wheel) - np.float32(TRACK)) * np.float32(1 / 0.3)
+        wheel = exp(-(wheel * wheel)) * near[first:, None]
+        amount = smooth_noise(scene.shape, rng, cells=5, octaves=4, persistence=0.6, stretch=3.0)
+        amount *= np.float32(0.22)
+        amount += np.float32(2.0 * self.cover - 0.45)
+        amount[first:] -= wheel * np.float32(self.tracks)
+        amount = np.clip(amount, 0, 1, out=amount)
+        amount *= ground
         caps = tops(light, unit) * np.float32(min(1.0, 1.5 * self.cover)) * ramp(-scene.depth, -300, -80)
-        return np.maximum(lying, caps * (1 - ground)).astype(np.float32) * np.float32(0.97)
+        caps *= 1 - ground
+        np.maximum(amount, caps, out=amount)
+        amount *= np.float32(0.97)
+        return amount
 
     def _white(self, light: np.ndarray, air: np.ndarray, unit: float) -> np.ndarray:
         """Linear light of snow: as bright as the sky makes it, keeping a part of the ground's own shading."""
