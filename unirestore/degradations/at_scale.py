@@ -36,15 +36,24 @@ class AtScale(Group):
         scale: factor of both sides, 0.02 to 8; 1 only runs the effects.
         down: filter of the first resize: nearest, area, bilinear, bicubic or lanczos.
         up: filter of the second one.
+        small_scale: factor instead of `scale` for photos whose shorter side is below `small_side`; None: `scale`.
+        small_side: pixels.
     """
 
     scale: float = 0.5
     down: str = "area"
     up: str = "bicubic"
+    small_scale: float | None = None
+    small_side: int = 512
 
     def check(self) -> None:
         super().check()
-        require(0.02 <= self.scale <= 8, f"scale must lie in [0.02, 8], got {self.scale}")
+        for name in ("scale", "small_scale"):
+            value = getattr(self, name)
+            require(
+                0.02 <= (self.scale if value is None else value) <= 8,
+                f"{name} must lie in [0.02, 8], got {value}",
+            )
         for name in ("down", "up"):
             kind = getattr(self, name)
             require(kind in FILTERS, f"{name} must be one of {sorted(FILTERS)}, got {kind!r}")
@@ -73,7 +82,9 @@ class AtScale(Group):
         return Compose(effects=self.effects)
 
     def _shape(self, shape: tuple[int, int]) -> tuple[int, int]:
-        return max(1, round(shape[0] * self.scale)), max(1, round(shape[1] * self.scale))
+        small = self.small_scale is not None and min(shape) < self.small_side
+        scale = self.small_scale if small else self.scale
+        return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def resized(image: np.ndarray, shape: tuple[int, int], kind: str) -> np.ndarray:

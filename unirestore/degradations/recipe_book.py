@@ -6,6 +6,7 @@
   with its published shares and ranges; differs by keeping the photo's size.
 - `weather_camera`: haze, rain or clear air, then the camera.
 - `nine`: the nine tasks of RealRestorer, all alike (section 3.1 of its paper trains so), then half the time `web`.
+- `realrestorer`: RealRestorer's released synthesis, number for number, see `RealRestorer`.
 - `corruptions`: the training sampler of UniRestore, see `CorruptionMixture`.
 - `everything`: any one effect, all alike, at a severity drawn with the shares .05 .25 .40 .25 .05.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .base import REGISTRY
+from .base import REGISTRY, require
 from .compose import Group
 from .recipes import RECIPES, SAMPLERS
 
@@ -172,4 +173,16 @@ def corruptions(severity: int | None) -> Any:
     return CorruptionMixture(severity=severity)
 
 
+def realrestorer(severity: int | None) -> Any:
+    """The released synthesis of RealRestorer."""
+    from .realrestorer import RealRestorer
+
+    require(
+        severity is None,
+        f"severity={severity} cannot be put on realrestorer: its ranges are the published ones",
+    )
+    return RealRestorer()
+
+
 SAMPLERS["corruptions"] = corruptions
+SAMPLERS["realrestorer"] = realrestorer
