@@ -2,7 +2,7 @@
 # family of weather (configs/teachers; make theirs first with uniremoval_teacher.py). See docs/uniremoval.md.
 #   python tools/train.py configs/uniremoval_distill.py --cfg-options detector=yolox_nano_coco.pth
 # Ablation "without IGCL": model.contrast_weight=0 model.image_contrast_weight=0. Without any detector:
-# model.network=None. Other teachers: teachers=FOLDER.
+# model.network=None. Your own teachers: teachers=FOLDER.
 _base_ = ["_base_/photos.py", "_base_/coco_classes.py"]
 _detector = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
 shortcuts = dict(
@@ -11,9 +11,12 @@ shortcuts = dict(
 model = dict(
     type="DistillationStage",
     restorer=dict(preset="tiny-fast", start_from="tiny"),
-    teachers="configs/teachers",
+    teachers=["configs/teachers/road_fog.py", "configs/teachers/road_rain.py"],
     network=dict(
-        type="FrozenDetector", config=_detector, checkpoint="yolox_nano_coco.pth", classes={{_base_.coco_classes}}
+        type="FrozenDetector",
+        config=_detector,
+        checkpoint="yolox_nano_coco.pth",
+        classes={{_base_.coco_classes}},
     ),
     tasks=["det", "det", "ir"],
     clean_weight=dict(det=0.3, ir=1.0),

@@ -35,8 +35,9 @@ from .adaptation import check_labelled, downstream_losses, feature_distance
 from .autoencoder import edge_loss
 from .calibration import EncoderFeatures
 from .contrast import FeatureQueue, info_nce, patch_embedding, pooled
+from .routing import route
 from .stage import TrainingStage
-from .teachers import Answer, decode_with_pyramid, load_teachers, route
+from .teachers import Answer, decode_with_pyramid, load_teachers
 
 Answers = dict[int, tuple[Tensor, Answer]]
 
@@ -206,7 +207,7 @@ class DistillationStage(TrainingStage):
     @torch.no_grad()
     def _ask(self, degraded: Tensor, weather: list[Mapping[str, Any]], task: str) -> Answers:
         """Place of a teacher -> the rows that it answers for, and its answer."""
-        places = route(weather, self._teachers)
+        places = route(weather, [entry.types for entry in self._teachers])
         answers = {}
         for number, entry in enumerate(self._teachers):
             rows = [row for row, place in enumerate(places) if place == number]

@@ -7,7 +7,7 @@ not known to us. Here a teacher is whatever gives a picture, and features if it 
 
 A folder of small configs says which teacher answers for which weather and under which licence it may be used:
 
-    family = ["road_fog"]                                            # types of weather, or names of mixtures
+    family = ["road_fog"]                                            # mixtures, or types as in a manifest (Haze)
     teacher = dict(type="RestorerTeacher", restorer="work_dirs/teacher_road_fog/restorer")
     licence = "CC BY-NC 4.0 (CamVid photos were trained on)"
 
@@ -28,10 +28,10 @@ from mmengine.registry import Registry
 from torch import Tensor, nn
 
 from unirestore.classical import CANDIDATES
-from unirestore.degradations import REGISTRY
-from unirestore.degradations.mixture import MIXTURES, WEATHER
 from unirestore.models.autoencoder import TAPS
 from unirestore.models.loading import build_restorer
+
+from .routing import weather_types
 
 TEACHERS = Registry("teacher")
 KEYS = ("family", "teacher", "licence")
@@ -178,43 +178,11 @@ def load_teachers(teachers: str | Path | Sequence[str | Path | Mapping[str, Any]
         for other in found:
             if both := sorted(other.types & appointed.types):
                 raise ValueError(
-                    f"teachers {other.name} and {name} both answer for {', '.join(both)}; take it out of one family"
+                    f"teachers {other.name} and {name} both answer for {', '.join(both)}; take it out of one family, "
+                    "or give a list of the configs that you want"
                 )
         found.append(appointed)
     return found
-
-
-def weather_types(family: Sequence[str]) -> frozenset[str]:
-    """Types of weather (class names, as in a manifest) of a family of types and mixtures.
-
-    Raises ValueError for an empty family or an unknown name, listing the mixtures.
-    """
-    if isinstance(family, str) or not family:
-        raise ValueError(f"family must be a list of weather types or mixtures, got {family!r}")
-    types: set[str] = set()
-    for name in family:
-        if name in MIXTURES:
-            types |= {WEATHER[kind].__name__ for kind in MIXTURES[name]}
-        elif name in REGISTRY:
-            types.add(name)
-        else:
-            raise ValueError(
-                f"unknown family {name!r}; give a registered degradation such as RoadFog, or a mixture: "
-                f"{', '.join(sorted(MIXTURES))}"
-            )
-    return frozenset(types)
-
-
-def manifest_types(entry: Mapping[str, Any]) -> list[str]:
-    """Types in a manifest, outermost first, the effects of a Compose in their order."""
-    inner = [kind for effect in entry.get("params", {}).get("effects", ()) for kind in manifest_types(effect)]
-    return [entry["type"], *inner]
-
-
-def route(weather: Sequence[Mapping[str, Any]], teachers: Sequence[Appointment]) -> list[int | None]:
-    """For each item's manifest the place of its teacher in `teachers`, None where nobody answers for it."""
-    place = {kind: number for number, entry in enumerate(teachers) for kind in entry.types}
-    return [next((place[kind] for kind in manifest_types(entry) if kind in place), None) for entry in weather]
 
 
 def decode_with_pyramid(
