@@ -97,7 +97,15 @@ def test_depth_image_beside_the_photo_is_used(tmp_path):
     assert np.array_equal(run(step)["img"], expected[..., ::-1])
     half = cv2.resize(depth, (28, 20), interpolation=cv2.INTER_NEAREST)
     cv2.imwrite(str(tmp_path / "street.png"), half)  # a depth image of another size is brought to the photo's
-    assert run(step)["img"].std(axis=2)[:, :20].mean() > run(step)["img"].std(axis=2)[:, 36:].mean()
+    with pytest.warns(UserWarning, match="depth of 20 x 28 is brought to its photo's 40 x 56"):
+        hazy = run(step)["img"]
+    assert hazy.std(axis=2)[:, :20].mean() > hazy.std(axis=2)[:, 36:].mean()
+    cv2.imwrite(str(tmp_path / "street.png"), depth[:, :40])
+    with pytest.raises(ValueError, match="other proportions"):
+        run(step)
+    cv2.imwrite(str(tmp_path / "street.png.png"), depth)  # the whole name comes before the stem
+    assert np.array_equal(run(step)["img"], expected[..., ::-1])
+    (tmp_path / "street.png.png").unlink()
     cv2.imwrite(str(tmp_path / "street.png"), (depth // 256).astype(np.uint8))
     with pytest.raises(ValueError, match="16-bit"):
         run(step)
@@ -167,6 +175,19 @@ def test_annotations_follow_the_pixels(shift):
         assert np.array_equal(results["gt_masks"].masks[0], results["img"][..., 0] // 255)
     with pytest.raises(NotImplementedError, match="gt_keypoints would not follow"):
         Degrade(weather=shift)({"img": image, "img_path": "a.png", "gt_keypoints": np.zeros((1, 2, 2))})
+
+
+def test_masks_are_drawn_only_where_pixels_move(shift):
+    class Masks:
+        def __len__(self):
+            return 1
+
+        def to_ndarray(self):
+            raise AssertionError("asked for")
+
+    assert "weather" in run(Degrade(weather=Haze(severity=2)), gt_masks=Masks())
+    with pytest.raises(AssertionError, match="asked for"):
+        run(Degrade(weather=shift), gt_masks=Masks())
 
 
 def test_recipes_work_by_name_and_as_nodes():

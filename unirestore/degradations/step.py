@@ -7,7 +7,7 @@ translate their containers and leave the rest to `DegradeStep`.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,8 @@ class DegradeStep:
         label_map: np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
         boxes: np.ndarray | None = None,
-        maps: Sequence[np.ndarray] = (),
-        fill: int | None = 255,
+        maps: Iterable[np.ndarray] = (),
+        fill: int | Sequence[int | None] | None = 255,
     ) -> Moved:
         """Degrade one photo.
 
@@ -88,19 +88,23 @@ class DegradeStep:
             label_map: (H, W) class ids, for the depth only (pass it in `maps` too if it is to be moved).
             class_names: names of the ids in `label_map`.
             boxes: (N, 4) x1, y1, x2, y2 in pixels.
-            maps: (H, W) maps that follow the pixels, nearest neighbour.
-            fill: value in maps of what comes from outside the picture; None mirrors.
+            maps: (H, W) maps that follow the pixels, nearest neighbour; an iterator is asked for them only where
+                pixels move, and `Moved.maps` is empty elsewhere.
+            fill: value in maps of what comes from outside the picture, one for all or one for each; None mirrors.
         """
+        kept = [] if isinstance(maps, Iterator) else list(maps)
         boxes = None if boxes is None else np.asarray(boxes, np.float32).reshape(-1, 4)
         if self.spares(seed):
-            return Moved(image, None, seed, boxes, list(maps))
+            return Moved(image, None, seed, boxes, kept)
         effect = self.recipe.draw(seed)
         degraded = effect(image, seed=seed, depth=depth, label_map=label_map, class_names=class_names)
         if effect.moves_pixels:
             if boxes is not None:
                 boxes = effect.warp_boxes(boxes, size_of(image), seed=seed)
-            maps = [effect.warp_map(one, seed=seed, fill=fill) for one in maps]
-        return Moved(degraded, effect, seed, boxes, list(maps))
+            maps = kept or list(maps)
+            fills = fill if isinstance(fill, Sequence) else [fill] * len(maps)
+            kept = [effect.warp_map(a, seed=seed, fill=b) for a, b in zip(maps, fills, strict=True)]
+        return Moved(degraded, effect, seed, boxes, kept)
 
 
 def size_of(image: Any) -> tuple[int, int]:

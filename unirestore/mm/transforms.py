@@ -9,19 +9,19 @@ own size and the padding gets none. Source: written for this project; the weathe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from unirestore.data import read_depth
+from unirestore.data.images import fit_depth
 from unirestore.degradations import Degradation
-from unirestore.degradations.step import DegradeStep, seed_of_name
+from unirestore.degradations.step import DegradeStep, Moved, seed_of_name
 
 __all__ = ["Degrade"]
 
@@ -47,8 +47,9 @@ class Degrade(BaseTransform):
             global state, which mmengine seeds in each worker (training).
         prob: share of photos that are degraded.
         keep_clean: keep the input as ``results["clean_img"]``, at the size it has at this step.
-        depth_folder: folder with a 16-bit PNG of the depth in centimetres under each photo's stem; photos
-            without one get the depth of their label map, or a ground plane.
+        depth_folder: folder with a 16-bit PNG of the depth in centimetres under each photo's name (``a.jpg.png``)
+            or stem (``a.png``), of the photo's proportions; photos without one get the depth of their label map,
+            or a ground plane.
         label_map_names: class names of ``results["gt_seg_map"]``, used for depth where no depth image is.
 
     Raises:
@@ -100,12 +101,15 @@ class Degrade(BaseTransform):
             depth=depth,
             label_map=label_map,
             class_names=self.label_map_names if label_map is not None else None,
+            boxes=_corners(results.get("gt_bboxes")),
+            maps=_planes(results),
+            fill=_fills(results),
         )
         degraded = moved.image if image.dtype == np.uint8 else (moved.image * scale).astype(image.dtype)
         results["img"] = np.ascontiguousarray(degraded[..., ::-1])
         results["weather"] = moved.effect.to_manifest(seed)
         if moved.effect.moves_pixels:
-            _move_annotations(results, moved.effect, seed)
+            _take_over(results, moved)
         return results
 
     def _seed_of(self, results: Mapping[str, Any]) -> int:
@@ -119,15 +123,10 @@ class Degrade(BaseTransform):
         """``(H, W)`` float32 metres from the depth image beside the photo, or None."""
         if self.depth_folder is None or "img_path" not in results:
             return None
-        path = self.depth_folder / f"{Path(results['img_path']).stem}.png"
-        if not path.is_file():
-            return None
-        metres = read_depth(path)
-        return (
-            cv2.resize(metres, shape[::-1], interpolation=cv2.INTER_NEAREST)
-            if metres.shape != shape
-            else metres
-        )
+        photo = Path(results["img_path"])
+        paths = (self.depth_folder / f"{name}.png" for name in (photo.name, photo.stem))
+        path = next((path for path in paths if path.is_file()), None)
+        return None if path is None else fit_depth(read_depth(path), shape, path)
 
     def __repr__(self) -> str:
         return (
@@ -136,25 +135,43 @@ class Degrade(BaseTransform):
         )
 
 
-def _move_annotations(results: dict[str, Any], effect: Degradation, seed: int) -> None:
-    """Boxes, masks and the label map of ``results`` to where ``effect`` moved their pixels; in place."""
-    shape = results["img"].shape[:2]
-    boxes = results.get("gt_bboxes")
-    if boxes is not None and len(boxes):
-        if isinstance(boxes, np.ndarray):
-            results["gt_bboxes"] = effect.warp_boxes(boxes, shape, seed=seed).astype(boxes.dtype)
-        else:  # mmdet's box structures
-            corners = boxes.convert_to("hbox") if hasattr(boxes, "convert_to") else boxes
-            moved = torch.from_numpy(effect.warp_boxes(corners.tensor.cpu().numpy(), shape, seed=seed))
-            results["gt_bboxes"] = type(corners)(moved.to(boxes.tensor))
-    if results.get("gt_seg_map") is not None:
-        results["gt_seg_map"] = effect.warp_map(results["gt_seg_map"], seed=seed, fill=255)
-    masks = results.get("gt_masks")
-    if masks is not None and len(masks):
-        from mmdet.structures.mask import BitmapMasks
+def _corners(boxes: Any) -> np.ndarray | None:
+    """``(N, 4)`` float32 x1, y1, x2, y2 of an array or of mmdet's box structures."""
+    if boxes is None or isinstance(boxes, np.ndarray):
+        return boxes
+    corners = boxes.convert_to("hbox") if hasattr(boxes, "convert_to") else boxes
+    return corners.tensor.cpu().numpy()
 
-        planes = [effect.warp_map(plane, seed=seed, fill=0) for plane in masks.to_ndarray()]
-        results["gt_masks"] = BitmapMasks(np.stack(planes), *shape)
+
+def _planes(results: Mapping[str, Any]) -> Iterator[np.ndarray]:
+    """The ``(H, W)`` maps in ``results``: the label map, then the masks (polygons are drawn when asked for)."""
+    if results.get("gt_seg_map") is not None:
+        yield results["gt_seg_map"]
+    if results.get("gt_masks") is not None:
+        yield from results["gt_masks"].to_ndarray()
+
+
+def _fills(results: Mapping[str, Any]) -> list[int]:
+    """What stands for the outside of the picture in each of ``_planes``."""
+    masks = results.get("gt_masks")
+    return [255] * (results.get("gt_seg_map") is not None) + [0] * (0 if masks is None else len(masks))
+
+
+def _take_over(results: dict[str, Any], moved: Moved) -> None:
+    """Put what ``moved`` holds where ``_corners`` and ``_planes`` found it, in the structures they had."""
     for key in ("gt_keypoints", "gt_panoptic_seg"):
         if results.get(key) is not None:
-            raise NotImplementedError(f"{type(effect).__name__} moves pixels, and {key} would not follow it")
+            name = type(moved.effect).__name__
+            raise NotImplementedError(f"{name} moves pixels, and {key} would not follow it")
+    boxes, maps = results.get("gt_bboxes"), list(moved.maps)
+    if isinstance(boxes, np.ndarray):
+        results["gt_bboxes"] = moved.boxes.astype(boxes.dtype)
+    elif boxes is not None:  # mmdet's box structures
+        kind = type(boxes.convert_to("hbox") if hasattr(boxes, "convert_to") else boxes)
+        results["gt_bboxes"] = kind(torch.from_numpy(moved.boxes).to(boxes.tensor))
+    if results.get("gt_seg_map") is not None:
+        results["gt_seg_map"] = maps.pop(0)
+    if maps:
+        from mmdet.structures.mask import BitmapMasks
+
+        results["gt_masks"] = BitmapMasks(np.stack(maps), *results["img"].shape[:2])
