@@ -2,6 +2,7 @@
 #
 #   make tfa-det   the main job: train the tiny restorer in front of a frozen detector and write the report
 #   make test      all tests, with the line coverage of unirestore/
+#   make test-extras   the tests that need Ray, transformers or video codecs (in $(EXTRAS_VENV))
 #   make lint      ruff, without changing a file        make format   ruff, changing them
 #   make docs      the documentation as pages in site/  make clean    remove what the tools left behind
 #
@@ -12,6 +13,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+EXTRAS_VENV ?= .venv-extras
 ARGS ?=
 WORKERS ?= 2
 # lines of unirestore/ that the tests must run, in percent
@@ -21,7 +23,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 CONFIG ?= configs/tfa_det.py
 
-.PHONY: tfa-det test lint format docs clean
+.PHONY: tfa-det test test-extras lint format docs clean
 .DEFAULT_GOAL := test
 
 tfa-det: $(VENV)/.stamp
@@ -31,6 +33,13 @@ tfa-det: $(VENV)/.stamp
 test: $(VENV)/.stamp
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal \
 		--cov=unirestore --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+# in `make test` these tests skip where their package is absent; here it must be there
+EXTRAS_TESTS := tests/cli/test_degrade_command.py tests/degradations/test_depth_model.py \
+	tests/degradations/test_compression.py
+test-extras: $(EXTRAS_VENV)/.stamp-extras
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(EXTRAS_VENV)/bin/python -c 'import av, ray, transformers'
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(EXTRAS_VENV)/bin/python -m pytest $(EXTRAS_TESTS) $(ARGS)
 
 lint: $(VENV)/.stamp-dev
 	$(PY) -m ruff check .
@@ -59,6 +68,12 @@ $(VENV)/.stamp: setup.py constraints.txt | $(VENV)/bin/python
 	$(PIP) install -q -c constraints.txt -e '.[mm,test,metrics]'
 	$(PIP) install -q -c constraints.txt --no-deps --force-reinstall opencv-python-headless
 	$(PY) -c 'import cv2, torchvision, mmengine'
+	@touch $@
+
+$(EXTRAS_VENV)/.stamp-extras: setup.py constraints.txt
+	$(PYTHON) -m venv $(EXTRAS_VENV)
+	$(EXTRAS_VENV)/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt \
+		-e '.[depth,ray,video,test]'
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp
