@@ -8,7 +8,8 @@
 
 What differs from mmdet's tool: `--resume` takes the newest checkpoint that loads and never runs code out of
 one, saves are atomic, `--amp` (bfloat16) and `--launcher pytorch` (gloo) also work without a GPU, and a
-config with `measure = dict(...)` ends with the gain table (see unirestore/mm/measure.py).
+config with `measure = dict(...)` ends with the gain table (see unirestore/mm/measure.py). A config may give short
+names to keys, `shortcuts = dict(name=["key.in.the.config", ...])`, which `--cfg-options name=value` then sets.
 """
 
 from __future__ import annotations

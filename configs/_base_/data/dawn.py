@@ -1,6 +1,7 @@
 # DAWN (Kenk and Hassaballah, 2020, arXiv:2008.05402): real road photos in fog, rain, snow and sand with
-# boxes; research use. Only ever measured on, never trained on. Name one of its sets to a tool (`dawn_fog`),
-# or inherit this file and set `data_root`.
+# boxes; research use. Its boxes are only ever measured with. Its photos may calibrate a restorer without their boxes
+# (configs/uniremoval_calibrate.py), in folds, so that none is measured by what it has taught. Name one of its sets to
+# a tool (`dawn_fog`), or inherit this file and set `data_root`.
 data_root = "data/dawn"
 
 _classes = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
