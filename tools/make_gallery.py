@@ -26,9 +26,10 @@ from unirestore.degradations.recipe_book import with_severities
 SCENE_SEED = 7
 SEED = 5
 LARGEST = 145_000  # bytes of a picture; its JPEG quality goes down until it fits
-SHOWN = {
-    "HeadLamps": {"share": 1.0}
-}  # parameters beside the severity, so that the scene has what the effect needs
+SHOWN = {  # parameters beside the severity: what the scene has, or a sunny day asks for
+    "HeadLamps": {"share": 1.0, "red": 0.0},
+    "Shadow": {"light_size": 0.6},
+}
 CAPTION = 18
 PICTURES = "assets/degradations"
 SHELVES = (  # title, modules below unirestore.degradations

@@ -63,20 +63,6 @@ def test_severity_is_monotone(cls):
 
 
 @pytest.mark.parametrize("cls", EFFECTS)
-def test_severity_is_monotone_on_real_photos(cls, shared):
-    photos = []
-    for path in sorted((shared / "data/kodak24").glob("*.png"))[::3]:
-        photo = cv2.imread(str(path))[..., ::-1]
-        size = (192, 128) if photo.shape[1] > photo.shape[0] else (128, 192)
-        photos.append(cv2.resize(np.ascontiguousarray(photo), size, interpolation=cv2.INTER_AREA))
-    levels = [
-        np.mean([psnr(cls(severity=s)(p, seed=seed), p) for seed, p in enumerate(photos)])
-        for s in range(1, 6)
-    ]
-    assert all(after < before for before, after in pairwise(levels)), levels
-
-
-@pytest.mark.parametrize("cls", EFFECTS)
 def test_replay_is_bit_equal_and_seeds_differ(cls):
     image, labels = street()
     effect = cls.sample(generator(3), None)
@@ -244,15 +230,23 @@ def test_lamps_are_mirrored_by_a_wet_road_only():
 
 
 def test_a_vehicle_is_seen_before_its_spray_and_what_is_nearer_hides_it():
-    image, labels = street()
+    labels = street()[1]
+    image = np.full((*labels.shape, 3), 60, np.uint8)
     company = {"label_map": labels, "class_names": CLASSES}
     spray = SprayTrails(share=1.0, density=3.0, size=1.6, drops=0)
     depth = np.full(labels.shape, 15.0, np.float32)
-    change = np.abs(spray(image, seed=1, depth=depth, **company).astype(float) - image).sum(-1)
+    change = np.mean(
+        [
+            np.abs(spray(image, seed=s, depth=depth, **company).astype(float) - image).sum(-1)
+            for s in range(6)
+        ],
+        0,
+    )
     rows, columns = np.nonzero(labels == 3)
-    right = np.s_[rows.max() - 8 : rows.max(), columns.max() + 3 : columns.max() + 10]
-    middle = np.s_[rows.max() - 8 : rows.max(), int(columns.mean()) - 3 : int(columns.mean()) + 3]
-    assert change[right].mean() > 1.2 * change[middle].mean()
+    low = slice(rows.max() - 8, rows.max())
+    left, right = (np.s_[low, at : at + 10] for at in (columns.min() - 12, columns.max() + 3))
+    before = change[low, columns.min() + 3 : columns.max() - 2].mean()
+    assert min(change[left].mean(), change[right].mean()) > 1.2 * before
     depth[right] = 5.0
     assert np.abs(spray(image, seed=1, depth=depth, **company).astype(float) - image)[right].max() <= 1
 

@@ -27,7 +27,7 @@ SURFACES = ("auto", "plane", "scene")
 TALL = {
     "tree": 5.0,
     "building": 6.0,
-    "foliage": 7.0,
+    "foliage": 5.0,
     "window": 2.5,
     "blinds": 2.5,
 }  # metres at size 1; others 1.8
