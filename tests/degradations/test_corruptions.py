@@ -189,27 +189,10 @@ def test_grey_photos_and_manifest_replay(name):
         assert not np.array_equal(effect(image, seed=9), effect(image, seed=10))
 
 
-ORDERED = [name for name in NAMES if getattr(CORRUPTIONS[name], "monotone", True)]
+ORDERED = {name for name in NAMES if CORRUPTIONS[name].monotone}
 
 
-def test_only_three_published_scales_are_not_in_order():
-    assert set(NAMES) - set(ORDERED) == {"frost", "glass_blur", "saturate"}
-
-
-@pytest.mark.parametrize("name", ORDERED)
-def test_severity_lowers_psnr_on_kodak(name, shared):
-    files = sorted((shared / "data" / "kodak24").rglob("*.png"))[:6]
-    if not files:
-        pytest.skip(f"no Kodak photos under {shared / 'data' / 'kodak24'}")
-    photos = [
-        cv2.resize(cv2.imread(str(f)), None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)[:192, :192]
-        for f in files
-    ]
-    values = mean_psnr(name, [np.ascontiguousarray(p[..., ::-1]) for p in photos])
-    assert all(a > b for a, b in pairwise(values)), values
-
-
-@pytest.mark.parametrize("name", sorted(set(ORDERED) - {"jpeg_compression", "pixelate", "fog"}))
+@pytest.mark.parametrize("name", sorted(ORDERED - {"jpeg_compression", "pixelate", "fog"}))
 def test_severity_lowers_psnr_on_made_photos(name):
     values = mean_psnr(name, [photo(128, 128, seed) for seed in range(8)])
     assert all(a > b for a, b in pairwise(values)), values

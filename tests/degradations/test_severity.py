@@ -1,0 +1,33 @@
+"""A higher severity is a worse picture: every registered effect, on real photos."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from unirestore.degradations import CORRUPTIONS, REGISTRY, SEVERITIES
+
+OURS = {name: kind for name, kind in REGISTRY.items() if kind.__module__.startswith("unirestore.")}
+MADE_OF_EFFECTS = {"AtScale", "AtShortSide", "Compose", "Identity", "RandomChoice"}  # no scale of their own
+SCALED = sorted(set(OURS) - MADE_OF_EFFECTS)
+AS_PUBLISHED = {"FrostC", "GlassBlurC", "SaturateC"}  # benchmark corruptions whose scales are not in order
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / max(1e-9, np.mean((a.astype(float) - b.astype(float)) ** 2)))
+
+
+def test_only_three_published_scales_are_not_in_order():
+    assert set(OURS) >= MADE_OF_EFFECTS
+    assert {name for name in SCALED if not getattr(OURS[name], "monotone", True)} == AS_PUBLISHED
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", sorted(set(SCALED) - AS_PUBLISHED))
+def test_severity_lowers_psnr_step_by_step(name, kodak):
+    means = [
+        np.mean([psnr(OURS[name](severity=s)(photo, seed=n), photo) for n, photo in enumerate(kodak)])
+        for s in SEVERITIES
+    ]
+    margin = 0.0 if OURS[name] in CORRUPTIONS.values() else 0.3  # dB; SnowC 2 and 3 all but tie
+    assert all(milder > worse + margin for milder, worse in pairwise(means)), means
