@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from unirestore.training.contrast import FeatureQueue, info_nce, patch_embedding, pooled
+from unirestore.training.contrast import Centre, FeatureQueue, info_nce, patch_embedding, pooled
 
 EAST, NORTH = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
 
@@ -112,6 +112,17 @@ def test_a_queue_of_none_stays_empty_and_wrong_widths_are_refused():
         queue.push(torch.ones(2, 3))
     with pytest.raises(ValueError, match="size=-1"):
         FeatureQueue(-1, 2)
+
+
+def test_the_centre_follows_the_mean_without_a_pull_to_zero():
+    centre, copy = Centre(2, momentum=0.5), Centre(2, momentum=0.5)
+    assert torch.allclose(centre.follow(torch.tensor([[1.0, 3.0], [3.0, 5.0]])), torch.tensor([2.0, 4.0]))
+    copy.load_state_dict(centre.state_dict())
+    # the older mean has half the weight of the newer: (0.25 * 2 + 0.5 * 5) / 0.75
+    for each in (centre, copy):
+        assert torch.allclose(each.follow(torch.tensor([[5.0, 4.0]])), torch.tensor([4.0, 4.0]))
+    with pytest.raises(ValueError, match=r"\[0, 1\), got 1"):
+        Centre(2, momentum=1.0)
 
 
 def test_pooled_holds_mean_and_deviation_of_each_channel():

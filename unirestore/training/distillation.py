@@ -4,7 +4,8 @@
         + contrast * IGCL(e(x)) + image_contrast * IGCL(g(x)) + match * |N(x) - N(x_w)| / |N(x_w)| + task * L_N(x)
     P(a, b) = |a - b|_1 + edge * |grad a - grad b|_1
     IGCL(a): InfoNCE with a = student; positives clean and x_T; negatives the degraded input, the other instances of
-             the batch (clean and degraded), and a queue of degraded instances of earlier batches
+             the batch (clean and degraded), and a queue of degraded instances of earlier batches; all less the
+             running mean of clean and degraded embeddings
 
 x is the student's picture for a task drawn per batch, x* the clean photo, x_T the answer of the teacher of the item's
 weather for that task, F and F_T their decoder pyramids (coarser grid of the two), A 1x1 convolutions that live in
@@ -34,7 +35,7 @@ from unirestore.models.autoencoder import TAPS
 from .adaptation import check_labelled, downstream_losses, feature_distance
 from .autoencoder import edge_loss
 from .calibration import EncoderFeatures
-from .contrast import FeatureQueue, info_nce, patch_embedding, pooled
+from .contrast import Centre, FeatureQueue, info_nce, patch_embedding, pooled
 from .routing import route
 from .stage import TrainingStage
 from .teachers import Answer, decode_with_pyramid, load_teachers
@@ -63,6 +64,7 @@ class DistillationStage(TrainingStage):
             `AdaptationStage`, in batches that are decoded for `network_task`.
         temperature, queue: of the contrast; `queue` is the number of earlier embeddings kept for each level.
         levels: which of the network's levels contrast, by place; None: all.
+        centred: take the running mean of all embeddings off before they are compared, see `contrast.Centre`.
 
     Raises:
         ValueError: a weight is negative or all are 0, a task or level does not exist, `task_weight` has no network;
@@ -89,6 +91,7 @@ class DistillationStage(TrainingStage):
         temperature: float = 0.1,
         queue: int = 64,
         levels: Sequence[int] | None = None,
+        centred: bool = True,
         **stage: Any,
     ) -> None:
         super().__init__(trains=trains, **stage)
@@ -98,7 +101,7 @@ class DistillationStage(TrainingStage):
         self.edge_weight, self.feature_weight, self.match_weight = edge_weight, feature_weight, match_weight
         self.contrast_weight, self.image_contrast_weight = contrast_weight, image_contrast_weight
         self.task_weight, self.term_weights = task_weight, dict(term_weights or {})
-        self.network_task, self.temperature = network_task, temperature
+        self.network_task, self.temperature, self.centred = network_task, temperature, centred
         weights = [
             *self.clean_weight.values(), *self.teacher_weight.values(), feature_weight, contrast_weight,
             image_contrast_weight, match_weight, task_weight,
@@ -121,16 +124,19 @@ class DistillationStage(TrainingStage):
         if feature_weight:
             for number, entry in enumerate(self._teachers):
                 self.adapters[str(number)] = self._adapters(entry.name, entry.teacher)
-        self.queues = nn.ModuleList()
+        self.queues, self.centres = nn.ModuleList(), nn.ModuleList()
         if contrast_weight:
             found = self.network.features(torch.zeros(1, 3, 64, 64))
             self.levels = tuple(range(len(found)) if levels is None else levels)
             if not self.levels or not all(0 <= level < len(found) for level in self.levels):
                 raise ValueError(f"levels must name some of the network's {len(found)} levels, got {levels}")
-            self.queues.extend(FeatureQueue(queue, 2 * found[level].shape[1]) for level in self.levels)
-        self.image_queue = None
+            widths = [2 * found[level].shape[1] for level in self.levels]
+            self.queues.extend(FeatureQueue(queue, width) for width in widths)
+            self.centres.extend(Centre(width) for width in widths)
+        self.image_queue = self.image_centre = None
         if image_contrast_weight:
-            self.image_queue = FeatureQueue(queue, patch_embedding(torch.zeros(1, 3, 64, 64)).shape[1])
+            width = patch_embedding(torch.zeros(1, 3, 64, 64)).shape[1]
+            self.image_queue, self.image_centre = FeatureQueue(queue, width), Centre(width)
 
     @property
     def network(self) -> nn.Module:
@@ -169,9 +175,8 @@ class DistillationStage(TrainingStage):
             anchor = patch_embedding(picture)
             with torch.no_grad():
                 others = [patch_embedding(images) for images in (clean, wanted, degraded)]
-            losses["loss_contrast_image"] = self.image_contrast_weight * self._contrast(
-                anchor, *others, taught, worse, self.image_queue
-            )
+            term, _ = self._contrast(anchor, *others, taught, worse, self.image_queue, self.image_centre)
+            losses["loss_contrast_image"] = self.image_contrast_weight * term
         return losses
 
     # ---------------------------------------------------------------- inside
@@ -267,11 +272,11 @@ class DistillationStage(TrainingStage):
             losses["loss_match"] = self.match_weight * feature_distance(found, aims)
         if self.contrast_weight:
             terms, gaps = [], []
-            for level, queue in zip(self.levels, self.queues):
+            for level, queue, centre in zip(self.levels, self.queues, self.centres):
                 anchor, others = pooled([found[level]]), [pooled([part]) for part in known[level]]
-                terms.append(self._contrast(anchor, *others, taught, worse, queue))
-                near, far = (F.cosine_similarity(anchor.detach(), others[k])[worse] for k in (0, 2))
-                gaps.append((near - far).sum() / worse.sum().clamp_min(1))
+                term, gap = self._contrast(anchor, *others, taught, worse, queue, centre)
+                terms.append(term)
+                gaps.append(gap)
             losses["loss_contrast"] = self.contrast_weight * torch.stack(terms).mean()
             losses["gap"] = torch.stack(gaps).mean()
         return losses
@@ -285,18 +290,24 @@ class DistillationStage(TrainingStage):
         taught: Tensor,
         worse: Tensor,
         queue: FeatureQueue,
-    ) -> Tensor:
-        """IGCL of `(B, D)` embeddings; then the queue takes in the degraded ones."""
+        centre: Centre,
+    ) -> tuple[Tensor, Tensor]:
+        """IGCL of `(B, D)` embeddings, and how much nearer the anchors are to clean than to their degraded inputs.
+
+        The queue takes in the degraded ones afterwards, the centre follows before.
+        """
         count = len(anchor)
-        positives = torch.stack([clean, wanted], dim=1)  # (B, 2, D)
+        middle = centre.follow(torch.cat([clean, degraded])) if self.centred else torch.zeros_like(anchor[0])
+        rows = torch.cat([degraded, clean, queue.entries.to(anchor)]) - middle  # (2 B + Q, D)
+        anchor, positives = anchor - middle, torch.stack([clean, wanted], dim=1) - middle  # (B, D), (B, 2, D)
         valid_positives = torch.stack([torch.ones_like(taught), taught], dim=1)
-        negatives = torch.cat([degraded, clean, queue.entries.to(anchor)])  # (2 B + Q, D)
         other = ~torch.eye(count, dtype=torch.bool, device=anchor.device)
-        valid = torch.cat(
-            [worse.expand(count, -1), other, queue.valid.expand(count, -1)], dim=1
-        )  # a picture without weather is no negative of its own
-        loss = info_nce(
-            anchor, positives, negatives.expand(count, -1, -1), self.temperature, valid, valid_positives
-        )
+        # a picture without weather is no negative of its own
+        valid = torch.cat([worse.expand(count, -1), other, queue.valid.expand(count, -1)], dim=1)
+        negatives = rows.expand(count, -1, -1)
+        loss = info_nce(anchor, positives, negatives, self.temperature, valid, valid_positives)
         queue.push(degraded[worse])
-        return loss
+        with torch.no_grad():
+            near, far = (F.cosine_similarity(anchor, row) for row in (rows[count : 2 * count], rows[:count]))
+            gap = ((near - far) * worse).sum() / worse.sum().clamp_min(1)
+        return loss, gap
