@@ -1,0 +1,34 @@
+# The table of Uni-Removal: teachers, student, main restorer, each before and after calibration, in front of a frozen
+# YOLOX-nano on real fog and rain (two folds) and on synthetic weather, where a clean photo gives PSNR.
+#   python tools/measure.py configs/uniremoval_table.py configs/uniremoval_table_clean.py \
+#       --cfg-options measure.detector.checkpoint=yolox_nano_coco.pth
+# What it needs, and how to make it: docs/uniremoval.md.
+_detector = dict(
+    config="mmdet::yolox/yolox_nano_8xb8-300e_coco.py", checkpoint="yolox_nano_coco.pth", input_size=640
+)
+measure = dict(
+    title="Uni-Removal in front of YOLOX-nano",
+    detector=_detector,
+    arms=["none", "clahe", "dcp", "mix"],
+    restorers={
+        "fog teacher": dict(restorer="work_dirs/teacher_road_fog/restorer", task="det"),
+        "rain teacher": dict(restorer="work_dirs/teacher_road_rain/restorer", task="det"),
+        "student without IGCL": dict(restorer="work_dirs/student_no_igcl/restorer", task="det"),
+        "student": dict(restorer="tiny-fast", task="det"),
+        "student + CGCL": dict(
+            fitted=dict(A="work_dirs/student_cgcl_a/restorer", B="work_dirs/student_cgcl_b/restorer"), task="det"
+        ),
+        "main": dict(restorer="tiny", task="det"),
+        "main + CGCL": dict(
+            fitted=dict(A="work_dirs/main_cgcl_a/restorer", B="work_dirs/main_cgcl_b/restorer"), task="det"
+        ),
+    },
+    folds=dict(A="work_dirs/folds/a.txt", B="work_dirs/folds/b.txt"),
+    conditions={
+        "real fog": dict(set="dawn_fog", by_fold=True),
+        "real rain": dict(set="dawn_rain", by_fold=True),
+        "synthetic fog": dict(set="coco128_val", weather="road_fog", limit=100),
+        "synthetic rain": dict(set="coco128_val", weather="road_rain", limit=100),
+    },
+    size=640,
+)
