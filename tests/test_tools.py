@@ -540,6 +540,7 @@ def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector
         restorers={
             "one": dict(restorer=restorer, task="ir"),
             "both": dict(fitted=dict(A=restorer, B=restorer), task="ir"),
+            "not made yet": dict(restorer=str(tmp_path / "nowhere"), optional=True),
         },
         folds=dict(A=str(tmp_path / "a.txt"), B=str(tmp_path / "b.txt")),
         conditions=dict(clean=dict(set=scenes, by_fold=True)),
@@ -551,7 +552,8 @@ def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector
     assert list(report["conditions"]) == ["clean", "clean, A", "clean, B"]
     arms = report["conditions"]["clean"]["arms"]
     assert list(arms) == ["none", "one", "both"] and arms["one"]["figures"] == arms["both"]["figures"]
-    assert "report.html" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "report.html" in printed and "left out not made yet" in printed
     measure["restorers"]["both"].update(restorer=restorer)
     config.write_text(f"measure = {measure!r}\n")
     with pytest.raises(ValueError, match=r"restorer=\.\.\. or fitted"):

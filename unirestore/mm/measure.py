@@ -23,7 +23,8 @@ Licence: Apache-2.0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,26 @@ def build_restorer_arm(
     return FoldedArm(fitted=arms, folds=folds)
 
 
+@contextmanager
+def _optional(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The entry without `optional`; where that is true, a FileNotFoundError inside becomes a printed note."""
+    entry = dict(entry)
+    optional = entry.pop("optional", False)
+    try:
+        yield entry
+    except FileNotFoundError as error:
+        if not optional:
+            raise
+        print(f"left out {name}: {error}")
+
+
 def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> GainReport:
     """Measures as the config says, writes `work_dir/report.{json,md,html}` and prints the table.
 
     Keys of `measure`: `detector` (arguments of `FrozenDetector`), `conditions` (name -> arguments of
     `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`; needed where `arms` names
     a task), `restorers` and `folds` (see the header), `size`, `limit`, `resamples`, `seed`, `title`. A condition whose
-    set is missing is left out with a note when it says `optional=True`.
+    set is missing, or an entry of `restorers` whose folder is, is left out with a note when it says `optional=True`.
 
     Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing;
     ValueError for unknown or missing keys, and where every set is left out.
@@ -125,20 +139,15 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     arms = build_arms(names, restorer)
     folds = read_folds(options.get("folds") or {})
     for name, entry in (options.get("restorers") or {}).items():
-        arms[name] = build_restorer_arm(folds=folds, **entry)
+        with _optional(name, entry) as entry:
+            arms[name] = build_restorer_arm(folds=folds, **entry)
     limit = options.get("limit")
     conditions = {}
     for name, entry in options["conditions"].items():
-        entry = dict(entry)
-        optional = entry.pop("optional", False)
-        if entry.pop("by_fold", False):
-            entry["folds"] = folds
-        try:
+        with _optional(name, entry) as entry:
+            if entry.pop("by_fold", False):
+                entry["folds"] = folds
             conditions[name] = build_condition(**{"limit": limit, "classes": classes, **entry})
-        except FileNotFoundError as error:
-            if not optional:
-                raise
-            print(f"left out {name}: {error}")
     if not conditions:
         raise ValueError(
             f"nothing to measure: the sets of {', '.join(options['conditions'])} are all missing"
