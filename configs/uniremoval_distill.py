@@ -1,5 +1,6 @@
 # Uni-Removal, stage 1: a student cheaper than the detector behind it learns from clean photos and from one teacher per
-# family of weather (configs/teachers; make theirs first with uniremoval_teacher.py). See docs/uniremoval.md.
+# family of weather (configs/teachers; make theirs first with uniremoval_teacher.py). About 30 minutes on one CPU core
+# and another for the data. See docs/uniremoval.md.
 #   python tools/train.py configs/uniremoval_distill.py --cfg-options detector=yolox_nano_coco.pth
 # Ablation "without IGCL": model.contrast_weight=0 model.image_contrast_weight=0. Without any detector:
 # model.network=None. Your own teachers: teachers=FOLDER.
