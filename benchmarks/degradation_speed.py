@@ -180,6 +180,7 @@ SIMPLER: dict[tuple[str, str], str] = {
     ): "hands RGB to an encoder that takes BGR: no conversion, red and blue swapped",
     ("JpegCompression", "albumentations"): "hands RGB to an encoder that takes BGR, as above",
     ("Haze", "imagecorruptions"): "one noise plane added to all of the photo, no distance, no light",
+    ("Haze", "albumentations"): "blurred white discs, no distance",
     ("Rain", "albumentations"): "draws straight lines and darkens",
     ("Rain", "kornia"): "adds straight lines",
     ("Snow", "imagecorruptions"): "one layer of noise, no distance",
@@ -370,9 +371,9 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         reasons = {record["failed"][package] for record in records if package in record["failed"]}
         for reason in sorted(reasons):
             print(f"{package}: {reason}")
-    ratios = {record["effect"]: record["ratio_to_fastest_alike"] for record in records}
-    slower = [name for name, ratio in ratios.items() if ratio is not None and ratio < 1]
-    print(f"slower than the fastest alike: {', '.join(slower) or 'none'}")
+    for kind, key in (("alike", "ratio_to_fastest_alike"), ("of all, * included", "ratio_to_fastest_other")):
+        slower = [r["effect"] for r in records if r[key] is not None and r[key] < 1]
+        print(f"slower than the fastest {kind}: {', '.join(slower) or 'none'}")
     if options.json:
         options.json.write_text(
             json.dumps({"size": options.size, "versions": versions(), "rows": records}, indent=1) + "\n"
