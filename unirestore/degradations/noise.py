@@ -6,6 +6,7 @@ as synthetic training sets (RealRestorer, Real-ESRGAN) and benchmarks need them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -210,11 +211,11 @@ def segments(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     small = cv2.GaussianBlur(small, (0, 0), 1.0).reshape(small.shape)
     x, y = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
     features = np.dstack([small * 2.0, x, y]).reshape(-1, 5).astype(np.float32)
+    planes = features.T[..., None]  # (5, N, 1)
     count = min(count, len(features))
     centres = features[rng.choice(len(features), count, replace=False)]
     for _ in range(5):
-        distance = (centres**2).sum(1) - 2 * features @ centres.T  # (N, count), up to a constant per row
-        nearest = distance.argmin(1)
+        nearest = _nearest(planes, centres)
         members = np.bincount(nearest, minlength=count)
         sums = np.stack([np.bincount(nearest, features[:, k], count) for k in range(5)], axis=1)
         filled = members > 0
@@ -222,19 +223,30 @@ def segments(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     # The last assignment is made on a larger picture, so that borders follow the photo.
     size = (min(width, FINE), min(height, FINE))
     large = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-    large = cv2.blur(large, (3, 3)).reshape(-1, 3)
+    large = cv2.blur(large, (3, 3)).reshape(size[1], size[0], 3) * np.float32(2)
     x, y = np.linspace(0, 1, size[0], dtype=np.float32), np.linspace(0, 1, size[1], dtype=np.float32)
-    distance = large @ (-4 * centres[:, :3].T)  # (N, count)
-    distance += (centres**2).sum(1)
-    distance = distance.reshape(size[1], size[0], count)
-    distance -= 2 * x[None, :, None] * centres[:, 3]
-    distance -= 2 * y[:, None, None] * centres[:, 4]
-    ids = distance.argmin(2).astype(np.uint8)
+    planes = [*(large[..., c, None] for c in range(3)), x[None, :, None], y[:, None, None]]
+    ids = _nearest(planes, centres).astype(np.uint8)
     return (
         cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
         .reshape(height, width)
         .astype(np.int32)
     )
+
+
+def _nearest(planes: Iterable[np.ndarray], centres: np.ndarray) -> np.ndarray:
+    """The centre that is nearest to each pixel, an index; of equally near ones the first.
+
+    Sums the features one by one instead of as a product of matrices, whose rounding depends on the processor.
+
+    Args:
+        planes: five features, each float32 of a shape that broadcasts to (..., count).
+        centres: (count, 5) float32.
+    """
+    distance = 0
+    for feature, centre in zip(planes, centres.T, strict=True):
+        distance = distance + centre * (centre - 2 * feature)  # up to a constant per pixel
+    return distance.argmin(-1)
 
 
 @dataclass(frozen=True, kw_only=True)

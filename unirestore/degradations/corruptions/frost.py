@@ -17,7 +17,7 @@ import numpy as np
 from .. import draws
 from ..base import Scene
 from ..noise_fields import generator, smooth_noise
-from ..portable import portable
+from ..portable import portable, rounded
 from .base import Corruption
 from .kernels import gaussian
 
@@ -110,7 +110,7 @@ def _foil(rng: np.random.Generator) -> np.ndarray:
     height = np.zeros((SIDE, SIDE), np.float32)
     for octave in range(5):
         noise = _grain(rng, 40 / 2**octave)
-        height += (1 - np.abs(np.tanh(noise))) * np.float32(0.62**octave)
+        height += (1 - np.abs(rounded(np.tanh, noise))) * np.float32(0.62**octave)
     height = _warp(height, rng, 26, 6)
     light = _relief(gaussian(height, 0.5), 0.9)
     light = light / light.std() + 0.25 * _grain(rng, 0.8)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..portable import rounded
+
 LOW = 256  # longest side, in pixels, at which textures are computed
 
 
@@ -34,7 +36,7 @@ def perlin(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> np.
     iy, y0, y1, dy0, dy1 = _axis(height, cell, float(rng.random()))
     ix, x0, x1, dx0, dx1 = _axis(width, cell, float(rng.random()))
     angle = rng.random((int(iy[-1]) + 2, int(ix[-1]) + 2), dtype=np.float32) * np.float32(2 * np.pi)
-    gx, gy = np.cos(angle), np.sin(angle)
+    gx, gy = rounded(np.cos, angle), rounded(np.sin, angle)
     down, dist = y0[:, None], dy0[:, None]
     along_x = gx[iy] * down + gx[iy + 1] * y1[:, None]  # (H, columns of the lattice)
     along_y = gy[iy] * dist + gy[iy + 1] * dy1[:, None]
