@@ -1,5 +1,6 @@
 """The recipe `realrestorer`: every published number, over many draws."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from unirestore.degradations import REGISTRY, AtScale, Compose, load_recipe
 from unirestore.degradations.base import Scene
+from unirestore.degradations.rain import LAYERS
 from unirestore.degradations.realrestorer import TASKS, RealRestorer
 
 
@@ -107,6 +109,43 @@ def test_reflection():
     inside((effect.defocus for effect in made), 5, 10)
     inside((effect.shift for effect in made), 0.05, 0.1)
     inside((effect.attenuation for effect in made), 0.5, 1)
+
+
+def test_rain():
+    made = drawn("rain")
+    rains = [effect.effects[0] if isinstance(effect, Compose) else effect for effect in made]
+    assert {type(rain).__name__ for rain in rains} == {"Rain"}
+    area = (1024 / 320) ** 2  # streaks are counted on 320 x 320 pixels, theirs taken as on 1024 x 1024
+    inside((rain.streaks * area for rain in rains), 8000, 15000)
+    inside((90 - rain.streak_angle for rain in rains), 75, 105)
+    inside((rain.splashes for rain in rains), 0.02, 0.07)
+    inside((1.6 * rain.streak_strength for rain in rains), 0.7, 0.95)
+    assert all(rain.spray == rain.wetness == rain.lens == rain.drops == rain.flatness == 0 for rain in rains)
+    lengths = [
+        rain.streak_length * (1024 / 320) * (14 / distance) ** 0.5 * spread
+        for rain in rains
+        for distance, _, _ in LAYERS
+        for spread in (0.6, 1.4)
+    ]
+    inside(lengths, 5, 50)
+    textured = [effect.effects[1] for effect in made if isinstance(effect, Compose)]
+    assert 0.42 < len(textured) / 400 < 0.58
+    inside((1.6 * texture.streak_strength for texture in textured), 0.25, 0.6)
+
+
+def test_rain_adds_streaks_and_leaves_the_air_clear():
+    """No veil of ours: a photo without streaks comes back as it was, with them it is brighter, sky included."""
+    rng = np.random.default_rng(2)
+    photo = np.clip(rng.normal(70, 12, (128, 128, 3)), 0, 255).astype(np.uint8)
+    photo[:50] = (190, 200, 215)  # a sky
+    rain = next(e for e in drawn("rain", 20) if not isinstance(e, Compose))
+    dry = dataclasses.replace(rain, streaks=0.0)(photo, seed=1)
+    assert np.abs(dry.astype(int) - photo).max() <= 1
+    wet = rain(photo, seed=1).astype(int) - photo
+    assert wet[60:].mean() > 3
+    assert (
+        dataclasses.replace(rain, splashes=0.0)(photo, seed=1)[60:].mean() < rain(photo, seed=1)[60:].mean()
+    )
 
 
 def test_every_task_runs_and_replays():

@@ -42,6 +42,7 @@ class Rain(InAir):
         streak_length: length in units of 1/320 of the picture, for the middle layer.
         streak_angle: degrees from the vertical, positive leans to the right at the foot.
         streak_strength: opacity of a streak, 0 to 1.
+        splashes: drops bursting on the ground, per streak.
         wetness: how mirror-like the road is, 0 to 1.
         drops: drops on the windscreen.
         lens: blur of a wet windscreen, 0 to 1.
@@ -57,6 +58,7 @@ class Rain(InAir):
     streak_length: float = 18.0
     streak_angle: float = 6.0
     streak_strength: float | None = None
+    splashes: float = 0.5
     wetness: float | None = None
     drops: int = 0
     lens: float = 0.1
@@ -75,7 +77,7 @@ class Rain(InAir):
 
     def check(self) -> None:
         super().check()
-        for name in ("spray", "streaks", "drops"):
+        for name in ("spray", "streaks", "splashes", "drops"):
             require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
         require(self.streak_length > 0, f"streak_length must be above 0, got {self.streak_length}")
         for name in ("streak_strength", "wetness", "lens"):
@@ -229,7 +231,7 @@ def splash_field(depth: np.ndarray, rain: Rain, unit: float, rng: np.random.Gene
     height, width = depth.shape
     canvas = np.zeros((height, width), np.uint8)
     top = min(rain.horizon + 0.12, 0.95)
-    count = round(0.5 * rain.streaks * height * width / 320**2)
+    count = round(rain.splashes * rain.streaks * height * width / 320**2)
     for column, down in rng.random((count, 2)).tolist():
         row = height * (top + (1 - top) * down)
         reach = max(1.0, (0.6 + 3.0 * down) * unit)

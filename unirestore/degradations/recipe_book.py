@@ -6,7 +6,7 @@
   with its published shares and ranges; differs by keeping the photo's size.
 - `weather_camera`: haze, rain or clear air, then the camera.
 - `nine`: the nine tasks of RealRestorer, all alike (section 3.1 of its paper trains so), then half the time `web`.
-- `realrestorer`: RealRestorer's released synthesis, number for number, see `RealRestorer`.
+- `realrestorer`: RealRestorer's released synthesis with its numbers where our effects can, see `RealRestorer`.
 - `corruptions`: the training sampler of UniRestore, see `CorruptionMixture`.
 - `everything`: any one effect, all alike, at a severity drawn with the shares .05 .25 .40 .25 .05.
 """
