@@ -111,6 +111,17 @@ def test_depth_image_beside_the_photo_is_used(tmp_path):
         run(step)
 
 
+@pytest.mark.parametrize("name", ["street.npy", "street.png.npy"])
+def test_depth_as_an_npy_is_used(tmp_path, name):
+    depth = np.full((40, 56), 10, np.float32)
+    depth[:, 28:] = 200
+    np.save(tmp_path / name, depth)
+    step = Degrade(weather=Haze(severity=4), depth_folder=tmp_path)
+    rgb = np.ascontiguousarray(photo()[..., ::-1])
+    expected = Haze(severity=4)(rgb, seed=step._seed_of({"img_path": "street.png"}), depth=depth)
+    assert np.array_equal(run(step)["img"], expected[..., ::-1])
+
+
 def test_label_map_gives_the_depth_where_there_is_no_depth_image():
     labels = np.zeros((40, 56), np.uint8)
     labels[20:] = 1

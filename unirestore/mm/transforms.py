@@ -19,7 +19,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from unirestore.data import read_depth
-from unirestore.data.images import fit_depth
+from unirestore.data.images import DEPTH_SUFFIXES, fit_depth
 from unirestore.degradations import Degradation
 from unirestore.degradations.step import DegradeStep, Moved, seed_of_name
 
@@ -47,9 +47,9 @@ class Degrade(BaseTransform):
             global state, which mmengine seeds in each worker (training).
         prob: share of photos that are degraded.
         keep_clean: keep the input as ``results["clean_img"]``, at the size it has at this step.
-        depth_folder: folder with a 16-bit PNG of the depth in centimetres under each photo's name (``a.jpg.png``)
-            or stem (``a.png``), of the photo's proportions; photos without one get the depth of their label map,
-            or a ground plane.
+        depth_folder: folder with the depth under each photo's name (``a.jpg.png``) or stem (``a.png``), of the
+            photo's proportions: a 16-bit ``.png`` in centimetres or an ``.npy`` in metres; photos without one get
+            the depth of their label map, or a guessed one.
         label_map_names: class names of ``results["gt_seg_map"]``, used for depth where no depth image is.
 
     Raises:
@@ -120,11 +120,12 @@ class Degrade(BaseTransform):
         return seed_of_name(self.seed, name)
 
     def _depth_of(self, results: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray | None:
-        """``(H, W)`` float32 metres from the depth image beside the photo, or None."""
+        """``(H, W)`` float32 metres from the depth file of the photo, or None."""
         if self.depth_folder is None or "img_path" not in results:
             return None
         photo = Path(results["img_path"])
-        paths = (self.depth_folder / f"{name}.png" for name in (photo.name, photo.stem))
+        names = (f"{name}{suffix}" for name in (photo.name, photo.stem) for suffix in DEPTH_SUFFIXES)
+        paths = (self.depth_folder / name for name in names)
         path = next((path for path in paths if path.is_file()), None)
         return None if path is None else fit_depth(read_depth(path), shape, path)
 
