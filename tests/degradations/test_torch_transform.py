@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from unirestore.degradations import REGISTRY, Degradation, Haze, JpegCompression
+from unirestore.degradations.corruptions import ElasticTransformC
 from unirestore.degradations.step import DegradeStep
 from unirestore.degradations.torch_transform import DegradeTransform
 
@@ -80,6 +81,63 @@ def test_boxes_and_masks_follow(shift):
         assert torch.equal(out["masks"][0], out["image"][0] > 0) and out["masks"].dtype == torch.bool
         assert torch.equal(out["map"] == 1, out["image"][0] > 0) and (out["map"][:3] == 255).all()
         assert out["labels"].tolist() == [3, 4] and out["name"] == "a"
+
+
+def test_keypoints_follow(shift):
+    points = torch.tensor([[[10, 5], [20.25, 12]], [[43, 29], [0, 0]]])
+    sample = (
+        tv_tensors.Image(tensor()),
+        tv_tensors.KeyPoints(points, canvas_size=(30, 44)),
+        tv_tensors.KeyPoints(torch.tensor([[7, 7]]), canvas_size=(30, 44)),
+    )
+    _, first, second = DegradeTransform(shift)(sample)
+    assert isinstance(first, tv_tensors.KeyPoints) and torch.equal(first, points + torch.tensor([6.0, 3.0]))
+    assert second.tolist() == [[13, 10]] and second.dtype == torch.int64
+    with pytest.raises(ValueError, match=r"canvas \(9, 9\) cannot follow an image of \(30, 44\)"):
+        DegradeTransform(shift)(sample[0], tv_tensors.KeyPoints(points, canvas_size=(9, 9)))
+
+
+def test_a_photo_with_nothing_in_it_passes(shift):
+    image, boxes, masks, points = DegradeTransform(shift)(
+        tv_tensors.Image(tensor()),
+        tv_tensors.BoundingBoxes(torch.zeros(0, 4), format="XYXY", canvas_size=(30, 44)),
+        tv_tensors.Mask(torch.zeros(0, 30, 44, dtype=torch.bool)),
+        tv_tensors.KeyPoints(torch.zeros(0, 17, 2), canvas_size=(30, 44)),
+    )
+    assert boxes.shape == (0, 4) and masks.shape == (0, 30, 44) and points.shape == (0, 17, 2)
+    assert not torch.equal(image, tensor())
+
+
+def test_keypoints_follow_an_elastic_transform():
+    effect, seed = ElasticTransformC(severity=1), 3
+    points = np.random.default_rng(1).uniform(20, 230, (30, 2)).astype(np.float32)
+    image = tv_tensors.Image(torch.zeros(3, 256, 256, dtype=torch.uint8))
+    marks = tv_tensors.KeyPoints(torch.from_numpy(points), canvas_size=(256, 256))
+    moved = DegradeTransform(effect, seed=seed)(image, marks)[1].numpy()
+    field = effect.sampling_map((256, 256), effect._generator(seed))
+    shown = cv2.remap(field, moved[None], None, cv2.INTER_LINEAR)[0]
+    assert np.abs(shown - points).max() < 0.6, "what is shown there is what was marked"
+    assert np.abs(moved - points).max() > 1.5
+
+
+def test_a_depth_in_the_sample_is_used_and_follows(shift):
+    depth = torch.full((30, 44), 10.0)
+    depth[:, 22:] = 300
+    step = DegradeTransform(Haze(severity=4), seed=2, depth="depth", class_names=("sky", "road"))
+    expected = Haze(severity=4)(picture(), seed=2, depth=depth.numpy())
+    for own in (depth, depth[None], tv_tensors.Mask(depth)):
+        out = step([{"depth": own, "image": tensor(), "map": tv_tensors.Mask(torch.ones(30, 44).byte())}])[0]
+        assert np.array_equal(out["image"].permute(1, 2, 0).numpy(), expected) and out["depth"] is own
+    guessed = step({"depth": None, "image": tensor()})
+    assert np.array_equal(guessed["image"].permute(1, 2, 0).numpy(), Haze(severity=4)(picture(), seed=2)), (
+        "no depth: guessed"
+    )
+    moved = DegradeTransform(shift, depth="depth")({"depth": depth[None], "image": tensor()})["depth"]
+    assert type(moved) is torch.Tensor and torch.equal(moved[0, 3:, 6:], depth[:-3, :-6])
+    with pytest.raises(ValueError, match="0 entries 'depth'"):
+        step({"image": tensor()})
+    with pytest.raises(ValueError, match=r"depth must be a tensor \(H, W\)"):
+        step({"image": tensor(), "depth": torch.zeros(2, 30, 44)})
 
 
 def test_effects_that_stay_leave_annotations_alone():

@@ -182,6 +182,10 @@ class Degradation:
         """
         return geometry.warp_boxes(boxes, self.sampling_map(shape, self._generator(seed)), shape)
 
+    def warp_points(self, points: np.ndarray, shape: tuple[int, int], *, seed: int) -> np.ndarray:
+        """(N, 2) float32 points x, y (see `geometry.warp_points`) of a photo of `shape` after the call with `seed`."""
+        return geometry.warp_points(points, self.sampling_map(shape, self._generator(seed)))
+
     def warp_map(self, label_map: np.ndarray, *, seed: int, fill: int | None = None) -> np.ndarray:
         """(H, W) label map (nearest, never mixed) as it lies after the call with `seed`.
 

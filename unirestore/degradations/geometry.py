@@ -93,6 +93,23 @@ def warp_boxes(boxes: np.ndarray, field: np.ndarray | None, shape: tuple[int, in
     return out
 
 
+def warp_points(points: np.ndarray, field: np.ndarray | None) -> np.ndarray:
+    """(N, 2) points x, y where what they mark lies after the move, float32.
+
+    Pixels count as in the sampling map, 0 at the centre of the first one (torchvision's keypoints do so too). A
+    point moves as the pixel that shows the place nearest to it; so one that leaves comes to lie outside.
+    """
+    points = np.asarray(points, np.float32).reshape(-1, 2)
+    if field is None:
+        return points.copy()
+    out = np.empty_like(points)
+    for index, point in enumerate(points):
+        distance = np.square(field - point).sum(axis=-1)
+        row, column = np.unravel_index(int(distance.argmin()), distance.shape)
+        out[index] = point - field[row, column] + np.float32((column, row))
+    return out
+
+
 def chain(fields: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """One sampling map for several, applied first to last."""
     total = None

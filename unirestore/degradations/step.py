@@ -27,6 +27,7 @@ class Moved:
     seed: int
     boxes: np.ndarray | None = None
     maps: list[np.ndarray] = field(default_factory=list)
+    points: np.ndarray | None = None
 
 
 class DegradeStep:
@@ -78,6 +79,7 @@ class DegradeStep:
         boxes: np.ndarray | None = None,
         maps: Iterable[np.ndarray] = (),
         fill: int | Sequence[int | None] | None = 255,
+        points: np.ndarray | None = None,
     ) -> Moved:
         """Degrade one photo.
 
@@ -91,20 +93,24 @@ class DegradeStep:
             maps: (H, W) maps that follow the pixels, nearest neighbour; an iterator is asked for them only where
                 pixels move, and `Moved.maps` is empty elsewhere.
             fill: value in maps of what comes from outside the picture, one for all or one for each; None mirrors.
+            points: (N, 2) x, y in pixels, 0 at the centre of the first one.
         """
         kept = [] if isinstance(maps, Iterator) else list(maps)
         boxes = None if boxes is None else np.asarray(boxes, np.float32).reshape(-1, 4)
+        points = None if points is None else np.asarray(points, np.float32).reshape(-1, 2)
         if self.spares(seed):
-            return Moved(image, None, seed, boxes, kept)
+            return Moved(image, None, seed, boxes, kept, points)
         effect = self.recipe.draw(seed)
         degraded = effect(image, seed=seed, depth=depth, label_map=label_map, class_names=class_names)
         if effect.moves_pixels:
             if boxes is not None:
                 boxes = effect.warp_boxes(boxes, size_of(image), seed=seed)
+            if points is not None:
+                points = effect.warp_points(points, size_of(image), seed=seed)
             maps = kept or list(maps)
             fills = fill if isinstance(fill, Sequence) else [fill] * len(maps)
             kept = [effect.warp_map(a, seed=seed, fill=b) for a, b in zip(maps, fills, strict=True)]
-        return Moved(degraded, effect, seed, boxes, kept)
+        return Moved(degraded, effect, seed, boxes, kept, points)
 
 
 def size_of(image: Any) -> tuple[int, int]:
