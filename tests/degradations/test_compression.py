@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unirestore.degradations import SEVERITIES, Compression, JpegCompression, compression
+from unirestore.degradations import SEVERITIES, Compression, JpegCompression, compression, load_recipe
 from unirestore.degradations.compression import CODECS, STILL, VIDEO, available_codecs, coded
 
 
@@ -102,7 +102,54 @@ def test_generations_and_shrinking_lose_more():
     assert psnr(image, still) > once - 0.2
 
 
-def test_sample_draws_portable_codecs_unless_told():
+def drawn(count=300, **how):
+    return [Compression.sample(np.random.default_rng(seed), **how) for seed in range(count)]
+
+
+def test_sample_draws_every_installed_codec(monkeypatch):
+    assert {effect.codec for effect in drawn()} == set(available_codecs())
+    assert {effect.codec for effect in drawn(codecs=STILL)} == set(STILL)
+    monkeypatch.setattr(compression, "_missing", lambda codec: "")
+    everywhere = drawn()
+    assert {effect.codec for effect in everywhere} == set(CODECS)
+    assert {effect.codec for effect in drawn(severity=2)} == set(CODECS)
+    # another installation draws the same wherever it has the codec, and elsewhere only another codec
+    monkeypatch.setattr(
+        compression, "_missing", lambda codec: "" if codec in ("jpeg", "webp", "h264") else "no"
+    )
+    for here, there in zip(everywhere, drawn(), strict=True):
+        if here.codec in ("jpeg", "webp", "h264"):
+            assert here == there
+        else:
+            assert there.codec in ("jpeg", "webp")
+            assert (there.scale, there.passes, there.chroma) == (here.scale, here.passes, here.chroma)
+
+
+def test_codecs_that_are_none_or_unknown_are_refused():
     rng = np.random.default_rng(0)
-    assert {Compression.sample(rng).codec for _ in range(30)} == {"jpeg", "webp"}
-    assert {Compression.sample(rng, 2, codecs=STILL).codec for _ in range(40)} == set(STILL)
+    with pytest.raises(ValueError, match=r"codecs must be of .*got \('hevc',\)"):
+        Compression.sample(rng, codecs=("hevc",))
+    with pytest.raises(ValueError, match="codecs must be of"):
+        Compression.sample(rng, codecs=())
+
+
+def test_a_recipe_chooses_the_codecs(monkeypatch):
+    monkeypatch.setattr(compression, "_missing", lambda codec: "")
+    for name in ("nine", "everything", "Compression"):
+        effects = [load_recipe(name).draw(seed) for seed in range(600)]
+        parts = [part for effect in effects for part in getattr(effect, "effects", (effect,))]
+        assert {part.codec for part in parts if isinstance(part, Compression)} == set(CODECS), name
+    recipe = load_recipe({"effect": "Compression", "params": {"codecs": ["avif", "h264"]}})
+    assert {recipe.draw(seed).codec for seed in range(40)} == {"avif", "h264"}
+    again = load_recipe({"effect": "Compression", "severity": 5, "params": {"codecs": ["avif"], "passes": 2}})
+    for effect in map(again.draw, range(10)):
+        assert (effect.codec, effect.passes) == ("avif", 2) and abs(effect.quality - 12) <= 3
+        assert "codecs" not in effect.parameters() and effect.parameters()["codec"] == "avif"
+    assert (
+        load_recipe({"effect": "Compression", "severity": 5, "params": {"codec": "avif"}}).draw(0).quality
+        == 12
+    )
+    with pytest.raises(ValueError, match=r"no parameter \['codec_list'\]; it has .*codecs"):
+        load_recipe({"effect": "Compression", "params": {"codec_list": ["avif"]}})
+    with pytest.raises(ValueError, match="codecs must be of"):
+        load_recipe({"effect": "Compression", "params": {"codecs": ["hevc"]}}).draw(0)

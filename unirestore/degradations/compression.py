@@ -1,15 +1,16 @@
 """Compression by the codecs of the web and of video, with the resizing and re-saving that go with it.
 
-`JpegCompression` in `camera.py` is one plain JPEG. `Compression` adds WebP, AVIF (an AV1 still frame) and the
+`JpegCompression` in `camera.py` is one plain JPEG. `Compression` adds WebP, AV1 (as AVIF, that is as a still) and the
 frame of a video (H.264, VP9, MPEG-4), shrinking before and enlarging after, and several generations whose
-block grids do not coincide. Which codecs exist depends on the installation (`available_codecs`); the same bits on
-two machines need the same codec library on both.
+block grids do not coincide. Which codecs exist depends on the installation (`available_codecs`), and so does what
+`sample` draws; a draw names its codec, and the same bits on two machines need the same codec library on both.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -28,6 +29,7 @@ VIDEO = {  # name -> (encoders to try, constant rate factor at quality 0, furthe
 }
 # No HEVC: x265 as PyAV ships it (18.1) aborts the process when an encoder is closed.
 CODECS = (*STILL, *VIDEO)
+STAND_INS = ("jpeg", "webp")  # of every OpenCV; drawn for a codec that is not installed
 CLIP = 3  # frames; the last one is predicted from those before, as most frames of a film are
 CHROMA = {"420": 0x221111, "422": 0x211111, "444": 0x111111}  # OpenCV's JPEG sampling factors
 
@@ -198,14 +200,26 @@ class Compression(Degradation):
         cls,
         rng: np.random.Generator,
         severity: int | None = None,
-        codecs: tuple[str, ...] = ("jpeg", "webp"),
+        codecs: Sequence[str] | None = None,
     ) -> Compression:
         """Random concrete parameters; within a few steps of the codec's preset where `severity` is given.
 
-        `codecs` are chosen from alike. The default holds only what every OpenCV has, so that a draw can be
-        repeated elsewhere.
+        Args:
+            rng: source of randomness.
+            severity: 1 to 5, or None for the whole range.
+            codecs: what to draw from alike, of `CODECS`, installed or not. None: all of them, one of `STAND_INS` in
+                place of a codec that is not installed. So two installations draw alike but for the codecs that
+                one of them lacks; a manifest has the codec that was drawn.
+
+        Raises:
+            ValueError for codecs that are not known, or none.
         """
-        codec = codecs[int(rng.integers(len(codecs)))]
+        among = CODECS if codecs is None else tuple(codecs)
+        unknown = sorted(set(among) - set(CODECS))
+        require(bool(among) and not unknown, f"codecs must be of {CODECS}, got {among}")
+        codec, stand_in = among[int(rng.random() * len(among))], STAND_INS[int(rng.random() * len(STAND_INS))]
+        if codecs is None and _missing(codec):
+            codec = stand_in
         steps = cls.QUALITIES[codec]
         if severity is None:
             quality = round(float(np.interp(rng.uniform(0, 4), range(5), steps)))

@@ -9,7 +9,9 @@ A recipe is what may happen, a draw is what did happen; only draws are stored in
 be replayed after the recipe has changed. The nodes:
 
     {"effect": "Haze", "severity": 3, "params": {...}}   one effect; severity n, [low, high] or none (all);
-                                                         drawn by its `sample`, then `params` are put in
+                                                         drawn by its `sample`, then `params` are put in;
+                                                         further arguments of `sample` may be among them
+                                                         (`codecs` of Compression)
     {"chain": [...]}                                     one after another
     {"one_of": [...], "weights": [...]}                  one of several (`weights` may be left out)
     {"at_scale": number, "chain": [...]}                 a chain at another size, see `AtScale`
@@ -24,6 +26,7 @@ Each node takes "probability" (1). A number of `params` or `at_scale` is a numbe
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -114,19 +117,24 @@ class Recipe:
         if isinstance(severity, (list, tuple)):
             severity = int(rng.integers(severity[0], severity[1] + 1))
         fixed = {name: _number(value, rng) for name, value in node.get("params", {}).items()}
+        told = {name: fixed.pop(name) for name in _arguments(cls) if name in fixed}
         try:
-            return self._built(cls, severity, fixed, rng)
+            return self._built(cls, severity, fixed, told, rng)
         except TypeError as error:
             raise ValueError(f"{node['effect']}: params {fixed} do not fit ({error})") from error
 
     @staticmethod
     def _built(
-        cls: type[Degradation], severity: int | None, fixed: dict[str, Any], rng: np.random.Generator
+        cls: type[Degradation],
+        severity: int | None,
+        fixed: dict[str, Any],
+        told: dict[str, Any],
+        rng: np.random.Generator,
     ) -> Degradation:
-        if fixed and set(cls.presets) <= set(fixed):  # nothing that a severity would set is left open
-            return cls(**fixed)
+        if fixed and not told and set(cls.presets) <= set(fixed):  # no preset is left to a severity
+            return cls(severity=severity if hasattr(cls, "QUALITIES") else None, **fixed)
         if hasattr(cls, "sample"):
-            return dataclasses.replace(cls.sample(rng, severity), **fixed)
+            return dataclasses.replace(cls.sample(rng, severity, **told), **fixed)
         if cls.presets and severity is None:
             severity = int(rng.integers(1, 6))
         return cls(severity=severity if cls.presets else None, **fixed)
@@ -206,6 +214,12 @@ def _names(cls: type[Degradation]) -> list[str]:
     return [field.name for field in dataclasses.fields(cls) if field.name != "severity"]
 
 
+def _arguments(cls: type[Degradation]) -> list[str]:
+    """What `cls.sample` takes beside the generator and the severity and is no field."""
+    taken = inspect.signature(cls.sample).parameters if hasattr(cls, "sample") else ()
+    return [name for name in taken if name not in ("rng", "severity", *_names(cls))]
+
+
 def _flat(effects: list[Degradation]) -> list[Degradation]:
     return [effect for effect in effects if not isinstance(effect, Identity)]
 
@@ -267,8 +281,9 @@ def _check(node: Any, where: str) -> None:
         )
         params = node.get("params", {})
         require(isinstance(params, Mapping), f"{where}: params must be a mapping, got {params!r}")
-        unknown = sorted(map(str, set(params) - set(_names(REGISTRY[name]))))
-        require(not unknown, f"{where}: {name} has no parameter {unknown}; it has {_names(REGISTRY[name])}")
+        known = [*_names(REGISTRY[name]), *_arguments(REGISTRY[name])]
+        unknown = sorted(map(str, set(params) - set(known)))
+        require(not unknown, f"{where}: {name} has no parameter {unknown}; it has {known}")
         for key, value in params.items():
             require(
                 _finite(value), f"{where}.{key}: infinity and NaN have no place in a manifest, got {value!r}"
