@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from unirestore.cli import COMMANDS, main
-from unirestore.degradations import Haze
+from unirestore.degradations import Haze, load_recipe
 from unirestore.degradations.dataset_builder import PairBuilder, run_on_ray
 from unirestore.degradations.replay import item_seed, pixel_hash, read_manifest, replay_photo
 
@@ -303,6 +303,8 @@ def test_list_and_version(capsys):
     assert main(["degrade", "--list"]) == 0
     told = capsys.readouterr().out
     assert "second_order" in told and "Haze" in told
+    _, _, effects = (line.partition(": ")[2].split(", ") for line in told.splitlines())
+    assert "Identity" in effects and all(load_recipe(name).draw(0) for name in effects)
     for arguments, words in (
         (["--version"], "unirestore"),
         (["--help"], "dataset"),

@@ -94,9 +94,11 @@ def listed(names: list[str]) -> str:
 def show_recipes() -> int:
     """Print what --recipe takes."""
     from unirestore.degradations import MIXTURES, RECIPES, REGISTRY
+    from unirestore.degradations.compose import Group
     from unirestore.degradations.recipes import SAMPLERS
 
-    for title, names in (("recipes", [*RECIPES, *SAMPLERS]), ("mixtures", MIXTURES), ("effects", REGISTRY)):
+    effects = [name for name, cls in REGISTRY.items() if not issubclass(cls, Group)]  # groups name no effect
+    for title, names in (("recipes", [*RECIPES, *SAMPLERS]), ("mixtures", MIXTURES), ("effects", effects)):
         print(f"{title}: {', '.join(sorted(names))}")
     return 0
 
