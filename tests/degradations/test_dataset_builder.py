@@ -150,3 +150,38 @@ def test_depth_of_photos_that_differ_in_their_suffix_is_written_apart(tmp_path):
     assert sorted(p.name for p in written.iterdir()) == ["a.bmp.png", "a.png.png", "b.png"]
     assert read_depth(written / "a.png.png")[0, 0] != read_depth(written / "a.bmp.png")[0, 0]
     builder(tmp_path, ["a.png", "a.bmp", "b.png"], depth=str(written)).run()
+
+
+def test_long_names_have_short_keys_in_shards(tmp_path):
+    deep = "/".join(["a-folder-of-forty-characters-in-its-name"] * 3)
+    names = [f"{deep}/one.png", f"{deep}/two.png", f"{'é' * 60}.png", "short.png"]
+    made = builder(tmp_path, names, layout="shards")
+    lines = made.run()
+    assert [line["file"] for line in lines] == sorted(names)
+    with tarfile.open(tmp_path / "out" / "shards" / "pairs-000000.tar") as tar:
+        members = [member for member in tar if not member.pax_headers]
+    assert len(members) == 12 and all(len(m.name.encode()) <= 100 and "/" not in m.name for m in members)
+    keys = {member.name.split(".")[0] for member in members}
+    assert len(keys) == 4 and made.keys["short.png"] == "short" and "short_000" in keys
+    assert sum(key.startswith("a-folder-of-forty-characters-in-its-name_a-folder") for key in keys) == 2
+
+
+def test_out_may_not_hold_the_photos(tmp_path):
+    made = builder(tmp_path, ["x.png"])
+    with pytest.raises(
+        ValueError, match=r"the photos \(.*photos\) lie inside out \(.*\); choose a folder beside"
+    ):
+        PairBuilder(source=made.source, out=str(tmp_path), recipe=Haze())
+
+
+def test_what_lies_in_out_or_in_the_depth_folder_is_no_photo(tmp_path):
+    photos = tmp_path / "photos"
+    builder(tmp_path, ["x.png", "sub/y.png"])
+    (photos / "depth" / "sub").mkdir(parents=True)
+    depth = np.full((16, 16), 500, np.uint16)
+    for name in ("x", "sub/y"):
+        Image.fromarray(depth).save(photos / "depth" / f"{name}.png")
+    options = {"source": str(photos), "recipe": Haze(), "depth": str(photos / "depth")}
+    made = PairBuilder(out=str(photos / "out"), **options)
+    assert len(made.run()) == 2 and set(made.depth_files) == set(made.files) == {"x.png", "sub/y.png"}
+    assert PairBuilder(out=str(photos / "out"), **options).files == made.files

@@ -43,6 +43,7 @@ from .replay import FORMATS, degrade_photo, dump_line, load_photo, save_picture,
 from .workers import in_processes
 
 LAYOUTS = ("degraded", "folders", "shards")
+_KEY = 72  # bytes of a key: a plain tar holds names of 100, and `_000.degraded.webp` comes behind it
 PARTS = ".parts"  # one manifest for each chunk that is done; removed when all are
 
 
@@ -109,18 +110,26 @@ class PairBuilder:
             self.max_side is None or self.max_side >= 1, f"max_side must be at least 1, got {self.max_side}"
         )
         load_recipe(self.recipe, severity=self.severity)  # says now what is wrong with it
-        inside = Path(self.out).resolve()
+        out, source = Path(self.out).resolve(), Path(self.source).resolve()
         require(
-            inside != Path(self.source).resolve(),
-            f"out is the source folder {self.source}; the clean photos would be overwritten",
+            out != source, f"out is the source folder {self.source}; the clean photos would be overwritten"
+        )
+        require(
+            out not in source.parents,
+            f"the photos ({self.source}) lie inside out ({self.out}); choose a folder beside them, "
+            f"such as {source.with_name('pairs')}",
         )
 
     @cached_property
     def files(self) -> tuple[str, ...]:
-        """Names of the clean photos below `source`, sorted; what lies in `out` does not count."""
-        root, out = Path(self.source), Path(self.out).resolve()
+        """Names of the clean photos below `source`, sorted; what lies in `out`, or in a `depth` below, is none."""
+        root = Path(self.source)
+        others = {Path(folder).resolve() for folder in (self.out, self.depth) if folder is not None}
+        others.discard(root.resolve())  # depth beside the photos
         found = (p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-        names = sorted(p.relative_to(root).as_posix() for p in found if out not in p.resolve().parents)
+        names = sorted(
+            p.relative_to(root).as_posix() for p in found if others.isdisjoint(p.resolve().parents)
+        )
         require(
             bool(names),
             f"no photos in {self.source} (looked for {', '.join(IMAGE_SUFFIXES)} in it and below)",
@@ -145,9 +154,10 @@ class PairBuilder:
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """Photo -> its key in the shards, before the number of the copy; no two alike."""
+        """Photo -> its key in the shards, before the number of the copy; no two alike, at most 72 bytes."""
         flat = {name: out.replace("/", "_").replace(".", "_") for name, out in self.outputs.items()}
-        return _distinct(flat)
+        keys = _distinct(flat).items()
+        return _distinct({name: key if len(key.encode()) <= _KEY else _cut(key, name) for name, key in keys})
 
     @cached_property
     def depth_files(self) -> dict[str, Path]:
@@ -230,7 +240,7 @@ class PairBuilder:
         else:
             shard.parent.mkdir(parents=True, exist_ok=True)
             partial = shard.with_suffix(".tar.part")
-            with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+            with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT, encoding="utf-8") as tar:
                 for clean, degraded, line in self._made_pairs(recipe, number, skipped):
                     key = f"{self.keys[line['file']]}_{line['copy']:03d}"
                     kind = self.picture_format
@@ -445,6 +455,12 @@ def _distinct(names: dict[str, str]) -> dict[str, str]:
 def _tag(photo: str) -> str:
     """What tells a photo from another whose name would be alike: a hash of its whole name below the source."""
     return "-" + hashlib.sha256(photo.encode(errors="surrogateescape")).hexdigest()[:8]
+
+
+def _cut(key: str, photo: str) -> str:
+    """The beginning of a key, and the hash of its photo."""
+    tag = _tag(photo)
+    return key.encode()[: _KEY - len(tag)].decode(errors="ignore") + tag
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
