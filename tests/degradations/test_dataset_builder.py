@@ -78,6 +78,26 @@ def test_a_killed_process_is_told_and_not_waited_for():
         list(in_processes(bytes, [-1] * 9, 2, kept=""))
 
 
+class Counting:
+    """Says how often it was pickled."""
+
+    def __init__(self):
+        self.pickled = 0
+
+    def __getstate__(self):
+        self.pickled += 1
+        return {}
+
+    def __call__(self, item):
+        return item + 1
+
+
+def test_what_the_processes_share_is_sent_once_and_not_with_every_item():
+    function = Counting()
+    assert list(in_processes(function, range(7), 2, kept="", ordered=True)) == list(range(1, 8))
+    assert function.pickled == 1
+
+
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +19,7 @@ def in_processes(
     to ask, items that nobody has begun are dropped.
 
     Args:
-        function: what can be pickled.
+        function: what can be pickled; each process gets it once, so that it may be large.
         items: likewise.
         workers: number of processes.
         kept: what the user has when a process was killed and what to do then; ends the message.
@@ -29,9 +30,11 @@ def in_processes(
     """
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_keep, initargs=(pickle.dumps(function),)
+    )
     try:
-        tasks = [pool.submit(function, item) for item in items]
+        tasks = [pool.submit(_call, item) for item in items]
         for task in tasks if ordered else as_completed(tasks):
             yield task.result()
     except BrokenProcessPool as error:
@@ -40,3 +43,16 @@ def in_processes(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+_kept: list[Any] = []  # in a worker process: the pickled function, then the function itself
+
+
+def _keep(pickled: bytes) -> None:
+    _kept[:] = [pickled]
+
+
+def _call(item: Any) -> Any:
+    if isinstance(_kept[0], bytes):  # here and not in `_keep`, so that what goes wrong is told
+        _kept[0] = pickle.loads(_kept[0])
+    return _kept[0](item)
