@@ -13,7 +13,7 @@ measure = dict(
     restorers={
         "fog teacher": dict(restorer="work_dirs/teacher_road_fog/restorer", optional=True),
         "rain teacher": dict(restorer="work_dirs/teacher_road_rain/restorer", optional=True),
-        "student without IGCL": dict(restorer="work_dirs/student_no_igcl/restorer", optional=True),
+        "student with IGCL": dict(restorer="work_dirs/student_igcl/restorer", optional=True),
         "student": dict(restorer="tiny-fast"),
         "student + CGCL": dict(
             fitted=dict(A="work_dirs/student_cgcl_a/restorer", B="work_dirs/student_cgcl_b/restorer"),
