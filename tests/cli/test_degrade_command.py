@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import tarfile
+import types
+import weakref
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from PIL import Image
 from unirestore.cli import COMMANDS, main
 from unirestore.degradations import Haze, load_recipe
 from unirestore.degradations.dataset_builder import PairBuilder, run_on_ray
-from unirestore.degradations.replay import item_seed, pixel_hash, read_manifest, replay_photo
+from unirestore.degradations.replay import dump_line, item_seed, pixel_hash, read_manifest, replay_photo
 
 
 @pytest.fixture
@@ -498,10 +500,59 @@ def test_ray_makes_the_same_set(photos, tmp_path):
     expected = builder(photos, tmp_path / "one", layout="shards").run()
     ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", ignore_reinit_error=True)
     try:
-        assert run_on_ray(builder(photos, tmp_path / "two", layout="shards")) == expected
+        made = builder(photos, tmp_path / "two", layout="shards")
+        assert run_on_ray(made) == 10 and list(made.lines()) == expected
     finally:
         ray.shutdown()
     assert tree(tmp_path / "one" / "shards") == tree(tmp_path / "two" / "shards")
+
+
+@pytest.mark.parametrize(("cpus", "tasks"), [(1, 4), (16, 10)])
+def test_ray_gets_few_tasks_however_many_chunks_there_are(photos, tmp_path, monkeypatch, cpus, tasks):
+    blocks = []
+
+    class Rows:
+        def __init__(self, items, override_num_blocks):
+            self.items = items
+            blocks.append(override_num_blocks)
+
+        def map(self, function):
+            self.done = (function({"item": item}) for item in self.items)
+            return self
+
+        def materialize(self):
+            return list(self.done)
+
+    ray = types.ModuleType("ray")
+    ray.data = types.ModuleType("ray.data")
+    ray.data.from_items = Rows
+    ray.is_initialized, ray.cluster_resources = (lambda: True), (lambda: {"CPU": float(cpus)})
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.data", ray.data)
+    assert run_on_ray(builder(photos, tmp_path / "out", chunk=1, recipe="Haze:2")) == 10
+    assert blocks == [tasks]
+
+
+def test_the_manifest_is_joined_one_chunk_at_a_time(photos, tmp_path, monkeypatch):
+    made = builder(photos, tmp_path / "out", chunk=1, recipe="Haze:2")
+    made.prepare()
+    for number in range(made.chunks):
+        made.make_chunk(number)
+    alive, most = weakref.WeakSet(), []
+
+    class Line(dict):
+        __hash__ = object.__hash__
+
+    def watched(self, number, read=PairBuilder._read_part):
+        part = read(self, number)
+        part["lines"] = [Line(line) for line in part["lines"]]
+        alive.update(part["lines"])
+        most.append(len(alive))
+        return part
+
+    monkeypatch.setattr(PairBuilder, "_read_part", watched)
+    assert made.finish() == 10 and max(most) <= 3
+    assert (tmp_path / "out" / "manifest.jsonl").read_text() == "".join(map(dump_line, made.lines()))
 
 
 def test_without_ray_it_says_how_to_get_it(photos, tmp_path, monkeypatch):

@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
     if args.ray:
         from unirestore.degradations.dataset_builder import run_on_ray
 
-        lines = run_on_ray(builder)
+        pairs = run_on_ray(builder)
     else:
         with shown(builder.chunks, args.quiet) as step:
-            lines = builder.run(args.workers, step)
-    print(f"{len(lines)} pairs in {builder.out}; the data card is {builder.out}/README.md")
+            pairs = builder.build(args.workers, step)
+    print(f"{pairs} pairs in {builder.out}; the data card is {builder.out}/README.md")
     return report_skipped(builder.skipped())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from unirestore.version import __version__
@@ -34,25 +34,27 @@ def effects_in(entry: Mapping[str, Any]) -> list[str]:
     return scale + [name for child in children for name in effects_in(child)]
 
 
-def data_card(builder: PairBuilder, lines: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown for the set that `builder` made and `lines` describe."""
+def data_card(builder: PairBuilder, lines: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown for the set that `builder` made and `lines` describe; they are gone through once."""
     recipe = load_recipe(builder.recipe, severity=builder.severity)
-    counts = Counter(name for line in lines for name in set(effects_in(line)))
-    rows = "\n".join(f"| {name} | {n} | {n / len(lines):.1%} |" for name, n in counts.most_common())
-    moved = sum(bool(line["moves_pixels"]) for line in lines)
+    counts, pairs, moved, photos = Counter(), 0, 0, set()
+    for line in lines:
+        pairs, moved = pairs + 1, moved + bool(line["moves_pixels"])
+        counts.update(set(effects_in(line)))
+        photos.add(line["file"])
+    rows = "\n".join(f"| {name} | {n} | {n / pairs:.1%} |" for name, n in counts.most_common())
     geometry = (
-        f"{moved} of the {len(lines)} degraded photos have displaced content (`moves_pixels` in the manifest); boxes "
+        f"{moved} of the {pairs} degraded photos have displaced content (`moves_pixels` in the manifest); boxes "
         "and label maps of the clean photos fit them only after `Degradation.warp_boxes` and `warp_map`."
         if moved
         else "No pixel is displaced: boxes and label maps of the clean photos fit the degraded ones."
     )
     depth = "guessed from the photos" if builder.depth is None else "read from files where there are some"
     side = "" if builder.max_side is None else f", made smaller to at most {builder.max_side} pixels a side"
-    photos = len({line["file"] for line in lines})
     read = _READ[builder.layout].format(last=builder.chunks - 1, kind=builder.picture_format)
     return f"""# Pairs of degraded and clean photos
 
-{len(lines)} pairs from {photos} photos{side}, {builder.copies} per photo, as {builder.picture_format}.
+{pairs} pairs from {len(photos)} photos{side}, {builder.copies} per photo, as {builder.picture_format}.
 Made by unirestore {__version__} with the recipe `{getattr(recipe, "name", recipe)}`, seed {builder.seed}.
 The degradations are synthetic; the clean photos and their licence are those of the source.
 

@@ -27,7 +27,7 @@ import os
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,7 @@ from .workers import in_processes
 
 LAYOUTS = ("degraded", "folders", "shards")
 _KEY = 72  # bytes of a key: a plain tar holds names of 100, and `_000.degraded.webp` comes behind it
-PARTS = ".parts"  # one manifest for each chunk that is done; removed when all are
+PARTS = ".parts"  # what the set is made of, and the lines of each chunk that is done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,11 +250,16 @@ class PairBuilder:
                     _add(tar, f"{key}.json", dump_line(line).encode())
                     lines.append(line)
             partial.replace(shard)
-        _write(self._part(number), json.dumps({"photos": stamps, "skipped": skipped, "lines": lines}))
+        _write(self._part(number), [json.dumps({"photos": stamps, "skipped": skipped, "lines": lines})])
         return len(lines)
 
     def run(self, workers: int = 1, step: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
-        """Make every chunk that is missing, with `workers` processes; returns the lines of the manifest.
+        """`build`, and the lines of the manifest, which for a large set fill the memory."""
+        self.build(workers, step)
+        return list(self.lines())
+
+    def build(self, workers: int = 1, step: Callable[[str], None] | None = None) -> int:
+        """Make every chunk that is missing, with `workers` processes; returns how many pairs there are.
 
         `step` is called with a word on each chunk that is done.
         """
@@ -280,18 +285,32 @@ class PairBuilder:
             for partial in (Path(self.out) / folder).glob(pattern):
                 partial.unlink(missing_ok=True)
 
-    def finish(self) -> list[dict[str, Any]]:
-        """Join the manifests of the chunks and write the data card. Raises ValueError when a chunk is missing."""
+    def finish(self) -> int:
+        """Join the manifests of the chunks and write the data card, holding one chunk at a time.
+
+        Returns:
+            How many pairs there are.
+
+        Raises:
+            ValueError when a chunk is missing or no photo can be read.
+        """
         missing = [n for n in range(self.chunks) if not self.chunk_done(n)]
         require(
             not missing, f"{len(missing)} of {self.chunks} chunks are missing, the first is {missing[:1]}"
         )
-        lines = [line for n in range(self.chunks) for line in self._read_part(n)["lines"]]
-        require(bool(lines), f"none of the {len(self.files)} photos in {self.source} can be read")
-        _write(self.manifest_path, "".join(map(dump_line, lines)))
+        require(
+            any(True for _ in self.lines()),
+            f"none of the {len(self.files)} photos in {self.source} can be read",
+        )
+        _write(self.manifest_path, map(dump_line, self.lines()))
         if self.layout != "degraded":
-            (Path(self.out) / "README.md").write_text(data_card(self, lines), encoding="utf-8")
-        return lines
+            (Path(self.out) / "README.md").write_text(data_card(self, self.lines()), encoding="utf-8")
+        return sum(1 for _ in self.lines())
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of the manifest, of the chunks that are done, in the order of the photos."""
+        for number in range(self.chunks):
+            yield from (self._read_part(number) or {"lines": []})["lines"]
 
     def clear(self) -> None:
         """Forget which chunks are done; the pictures stay."""
@@ -373,7 +392,7 @@ class PairBuilder:
         try:
             there = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
-            _write(path, json.dumps(self._what, indent=1))
+            _write(path, [json.dumps(self._what, indent=1)])
             return
         other = [key for key, value in self._what.items() if there.get(key) != value]
         told = ", ".join(
@@ -401,15 +420,18 @@ class PairBuilder:
         return json.loads(json.dumps(what, default=str))
 
 
-def run_on_ray(builder: PairBuilder) -> list[dict[str, Any]]:
-    """The same set by Ray Data: chunks are rows, `make_chunk` is mapped over them; returns the manifest's lines.
+def run_on_ray(builder: PairBuilder) -> int:
+    """The same set by Ray Data: chunks are rows, `make_chunk` is mapped over them; returns how many pairs there are.
 
-    `source` and `out` must be folders that every node sees. Call `ray.init(...)` first to choose a cluster.
+    There are as many tasks as chunks, but no more than four for each processor, because every task is sent the
+    names of all photos. A task that is lost is begun again and passes over the chunks that it has made. `source`
+    and `out` must be folders that every node sees. Call `ray.init(...)` first to choose a cluster.
 
     Raises:
         ModuleNotFoundError that says how to install Ray.
     """
     try:
+        import ray
         import ray.data
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("Ray is not installed: pip install 'unirestore[ray]'") from error
@@ -418,16 +440,20 @@ def run_on_ray(builder: PairBuilder) -> list[dict[str, Any]]:
         return {"pairs": builder.make_chunk(int(row["item"]))}
 
     builder.prepare()
-    rows = ray.data.from_items(list(range(builder.chunks)), override_num_blocks=builder.chunks)
+    if not ray.is_initialized():
+        ray.init()
+    tasks = min(builder.chunks, 4 * max(1, int(ray.cluster_resources().get("CPU", 1))))
+    rows = ray.data.from_items(list(range(builder.chunks)), override_num_blocks=tasks)
     rows.map(make).materialize()
     return builder.finish()
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: Iterable[str]) -> None:
     """Write a text file whole or not at all; processes that write the same one do not meet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(text)
     partial.replace(path)
 
 
