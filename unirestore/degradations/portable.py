@@ -10,9 +10,11 @@ ten thousand comes out one level apart. Two measures:
   - `rounded()` computes functions in double precision, where libraries differ in the last of 53 bits, and rounds to
     the 24 bits of a float: two results differ once in some hundred million values, by one part in 2^24.
 
-Everything else in this package is arithmetic that IEEE 754 defines to the last bit (+ - * / sqrt), or integers.
-Versions of numpy and OpenCV must be the same; other families of processors (ARM) may differ, which the hashes in
-the manifest tell.
+Everything else that a pixel depends on is arithmetic that IEEE 754 defines to the last bit (+ - * / sqrt), integers, or
+functions and small products of matrices in double precision, which come out as the same float but for once in some
+hundred million; `tests/degradations/test_portable.py` lists where those stand. Releases must be the same: of numpy, of
+OpenCV, of Pillow (decodes the photos, writes AVIF where OpenCV cannot) and of PyAV (the codecs of video). Other families
+of processors (ARM) may differ, which the hashes in the manifest tell.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ import numpy as np
 _lock = threading.Lock()
 _inside = 0  # how many `portable()` blocks are open
 _outside = (True, 0)  # optimised? how many threads? when the first of them was entered
+_thread = (
+    threading.local()
+)  # `inside`: how many of them this thread has open; IPP is switched for each thread
 
 
 @contextmanager
@@ -42,17 +47,19 @@ def portable() -> Iterator[None]:
             _outside = cv2.useOptimized(), cv2.getNumThreads()
             cv2.setNumThreads(1)  # IPP is switched off for the calling thread alone
         _inside += 1
+        _thread.inside = getattr(_thread, "inside", 0) + 1
         cv2.setUseOptimized(False)
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
+            _thread.inside -= 1
             optimised, threads = _outside
             if _inside == 0:
                 cv2.setUseOptimized(optimised)
                 cv2.setNumThreads(threads)
-            elif optimised:
+            elif optimised and _thread.inside == 0:  # other threads are still in theirs
                 cv2.ipp.setUseIPP(True)
 
 
