@@ -41,11 +41,11 @@ def photos(tmp_path):
 
 
 def tree(folder):
-    """Name -> SHA-256 of every file below a folder."""
+    """Name -> SHA-256 of every file below a folder, without what is noted there about the set."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and ".parts" not in path.parts
     }
 
 
@@ -98,6 +98,22 @@ def test_replay_tells_other_photos_and_other_results(photos, tmp_path, capsys):
     told = capsys.readouterr()
     assert "a.jpg: made other pixels" in told.err and "b.jpg: this is another photo" in told.err
     assert "3 of 5" in told.out and len(tree(tmp_path / "two")) == 3
+
+
+def test_a_finished_folder_is_not_written_over_by_another_recipe(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert degrade(photos, out, "--recipe", "Haze:2") == 0
+    before, times = tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    assert degrade(photos, out, "--recipe", "Haze:2") == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == times, "nothing to be done"
+    capsys.readouterr()
+    for other in (["--recipe", "Rain:2"], ["--recipe", "Haze:2", "--seed", 1]):
+        assert degrade(photos, out, *other) == 2
+        told = capsys.readouterr().err
+        assert "holds a set that is made of something else" in told and "--anew" in told
+    assert tree(out) == before
+    assert degrade(photos, out, "--recipe", "Rain:2", "--anew") == 0
+    assert tree(out) != before
 
 
 def test_order_and_company_of_photos_do_not_matter(photos, tmp_path):

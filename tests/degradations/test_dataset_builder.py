@@ -154,7 +154,7 @@ def test_the_command_says_it_in_one_line(tmp_path, capsys, monkeypatch):
     def killed(*_):
         raise BrokenExecutor("a worker process was killed")
 
-    monkeypatch.setattr(PairBuilder, "run", killed)
+    monkeypatch.setattr(PairBuilder, "build", killed)
     assert main(["degrade", made.source, made.out, "--recipe", "haze", "--quiet"]) == 1
     assert capsys.readouterr().err == "unirestore degrade: a worker process was killed\n"
 

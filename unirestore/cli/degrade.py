@@ -6,8 +6,10 @@
     unirestore degrade --list
 
 The pictures keep their names (the suffix becomes that of --format); what each one went through is a line of the
-manifest. A run that was stopped continues where it was. --replay checks every picture against the manifest and
-exits with 1 if one differs or its photo cannot be read; the others are made all the same.
+manifest. A run that was stopped continues where it was (OUT/.parts says how far that is), and an OUT that was made
+with another recipe, seed, option or other photos is left alone unless --anew is given. --replay checks every
+picture against the manifest and exits with 1 if one differs or its photo cannot be read; the others are made all
+the same.
 """
 
 from __future__ import annotations
@@ -39,11 +41,9 @@ def run(args: argparse.Namespace) -> int:
         return replay(args)
     builder = builder_of(args, layout="degraded", manifest=args.manifest)
     with shown(builder.chunks, args.quiet) as step:
-        lines = builder.run(args.workers, step)
-    skipped = builder.skipped()
-    builder.clear()
-    print(f"{len(lines)} pictures in {builder.out}, what was done to them in {builder.manifest_path}")
-    return report_skipped(skipped)
+        pictures = builder.build(args.workers, step)
+    print(f"{pictures} pictures in {builder.out}, what was done to them in {builder.manifest_path}")
+    return report_skipped(builder.skipped())
 
 
 def replay(args: argparse.Namespace) -> int:
