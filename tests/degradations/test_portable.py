@@ -133,7 +133,10 @@ IN_DOUBLE = {
     "tone.py": "apply _curve",
 }
 NO_PIXELS = ("statistics.py", "distance.py")  # they measure; nothing is drawn by them
-FUNCTIONS = [
+FUNCTIONS = [  # of numpy
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "power", "hypot", "cbrt"),
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh"),
+]
     "exp",
     "exp2",
     "expm1",

@@ -41,7 +41,11 @@ class LensDrops(Degradation):
     presets: ClassVar = {"drops": (15, 35, 70, 120, 190), "size": (3.0, 3.6, 4.2, 5.0, 6.0)}
 
     def check(self) -> None:
-        for name in ("drops", "blur", "bend"):
+        require(
+            isinstance(self.drops, int) and not isinstance(self.drops, bool) and self.drops >= 0,
+            f"drops must be an integer >= 0, got {self.drops!r}",
+        )
+        for name in ("blur", "bend"):
             require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
         require(self.size > 0, f"size must be above 0, got {self.size}")
         for name in ("fog", "trails"):

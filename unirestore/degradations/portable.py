@@ -13,7 +13,7 @@ ten thousand comes out one level apart. Two measures:
 Everything else that a pixel depends on is arithmetic that IEEE 754 defines to the last bit (+ - * / sqrt), integers, or
 functions and small products of matrices in double precision, which come out as the same float but for once in some
 hundred million; `tests/degradations/test_portable.py` lists where those stand. Releases must be the same: of numpy, of
-OpenCV, of Pillow (decodes the photos, writes AVIF where OpenCV cannot) and of PyAV (the codecs of video). Other families
+OpenCV, of Pillow (decodes the photos, writes AVIF where OpenCV cannot) and of PyAV (video codecs). Other families
 of processors (ARM) may differ, which the hashes in the manifest tell.
 """
 

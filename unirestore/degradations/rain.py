@@ -77,7 +77,11 @@ class Rain(InAir):
 
     def check(self) -> None:
         super().check()
-        for name in ("spray", "streaks", "splashes", "drops"):
+        require(
+            isinstance(self.drops, int) and not isinstance(self.drops, bool) and self.drops >= 0,
+            f"drops must be an integer >= 0, got {self.drops!r}",
+        )
+        for name in ("spray", "streaks", "splashes"):
             require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
         require(self.streak_length > 0, f"streak_length must be above 0, got {self.streak_length}")
         for name in ("streak_strength", "wetness", "lens"):

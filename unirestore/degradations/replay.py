@@ -18,6 +18,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,28 @@ def degrade_photo(
         seed: seed of the whole set.
         copy: number of the copy of this photo.
         depth: (H, W) metres or None.
+
+    Raises:
+        ValueError that names the photo, where the drawn parameters do not fit or the effect fails for its own.
     """
     own = item_seed(seed, name, copy)
-    effect = recipe.draw(own)
-    degraded = effect(image, seed=own, depth=depth)
+    with _named(name):
+        effect = recipe.draw(own)
+    with _named(f"{name}: {type(effect).__name__}"):
+        degraded = effect(image, seed=own, depth=depth)
     line = effect.to_manifest(own)
     line.update(input=pixel_hash(image), output=pixel_hash(degraded), moves_pixels=bool(effect.moves_pixels))
     line["made_with"] = made_with()
     return degraded, line
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Turns what goes wrong within (ValueError or TypeError) into a ValueError that begins with `what`."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error
 
 
 def made_with() -> str:
@@ -118,7 +133,8 @@ def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray |
         raise ValueError(
             f"{line['file']}: the manifest's params do not make a {line['type']} ({error})"
         ) from error
-    degraded = effect(image, seed=seed, depth=depth)
+    with _named(f"{line['file']}: {line['type']}"):
+        degraded = effect(image, seed=seed, depth=depth)
     found = pixel_hash(degraded)
     require(
         found == line["output"],
