@@ -137,27 +137,6 @@ FUNCTIONS = [  # of numpy
     *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "power", "hypot", "cbrt"),
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh"),
 ]
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "arctan2",
-    "sinh",
-    "cosh",
-    "tanh",
-    "hypot",
-    "cbrt",
-    "power",
-]
 PRODUCTS = ["dot", "matmul", "einsum", "inner", "vdot", "tensordot"]
 
 

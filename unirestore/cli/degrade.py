@@ -98,6 +98,8 @@ def replay_one(job: tuple[dict[str, Any], Path, Path | None, Path]) -> str:
         picture = replay_photo(image, line, metres)
     except ValueError as error:
         return str(error)
+    except OSError as error:  # a picture that the effect needs, such as a mirrored one, is not here
+        return f"{line['file']}: {line['type']}: {error}"
     except RuntimeError as error:  # a codec that is not installed here
         return f"{line['file']}: {error}"
     write_picture(target, picture, line.get("quality") or 95)

@@ -52,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"unirestore {args.command}: {_told(error, args)}", file=sys.stderr)
         return 2
+    except UnicodeEncodeError as error:  # a ValueError that names no file
+        name = str(error.object).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        print(
+            f"unirestore {args.command}: {name}: the name of a file is not UTF-8; rename it",
+            file=sys.stderr,
+        )
+        return 2
     except (ValueError, ModuleNotFoundError, RuntimeError) as error:
         print(f"unirestore {args.command}: {error}", file=sys.stderr)
         return 2

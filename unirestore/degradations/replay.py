@@ -4,7 +4,9 @@ A line of a manifest (JSON lines) is everything but the input pixels:
 
     {"file": "a/b.jpg", "out": "a/b.png", "copy": 0, "type": "Haze", "params": {...}, "seed": 123,
      "depth": null, "max_side": null, "input": "sha256", "output": "sha256", "moves_pixels": false,
-     "made_with": "numpy 2.2.6, OpenCV 4.12.0, x86_64"}
+     "made_with": "numpy 2.2.6, OpenCV 4.12.0, Pillow 11.3.0, x86_64"}
+
+With a depth, `input_depth` is its SHA-256.
 
 `input` and `output` are the SHA-256 of size and pixels (RGB, 8 bit), not of the file, because two releases of
 an image library may write the same pixels as different bytes. A PNG written by the same release of Pillow is the
@@ -16,15 +18,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
+import PIL
+from PIL import Image, features
 
 from unirestore.data.images import fit_depth, read_depth, read_image
 from unirestore.version import __version__
@@ -45,7 +51,7 @@ def item_seed(seed: int, name: str, copy: int = 0) -> int:
 
 
 def pixel_hash(image: np.ndarray) -> str:
-    """SHA-256 of an (H, W, 3) uint8 picture: its size and its pixels."""
+    """SHA-256 of an array (H, W, ...), a picture or a depth: its size and its values."""
     size = f"{image.shape[0]}x{image.shape[1]}:".encode()
     return hashlib.sha256(size + np.ascontiguousarray(image).tobytes()).hexdigest()
 
@@ -57,8 +63,11 @@ def load_photo(
     """A photo (H, W, 3) uint8 and its depth (H, W) float32 metres or None, at most `max_side` pixels a side.
 
     Raises:
-        ValueError or OSError that names the file which cannot be read, or does not fit (see `fit_depth`).
+        ValueError or OSError that names the file which cannot be read, or does not fit (see `fit_depth`), or whose
+            name no manifest can hold.
     """
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    require(shown == str(path), f"{shown}: the name of the file is not UTF-8; rename it")
     image = read_image(path)
     metres = None if depth is None else fit_depth(read_depth(depth), image.shape[:2], depth)
     if max_side is not None and max(image.shape[:2]) > max_side:
@@ -96,6 +105,8 @@ def degrade_photo(
         degraded = effect(image, seed=own, depth=depth)
     line = effect.to_manifest(own)
     line.update(input=pixel_hash(image), output=pixel_hash(degraded), moves_pixels=bool(effect.moves_pixels))
+    if depth is not None:
+        line["input_depth"] = pixel_hash(np.asarray(depth, np.float32))
     line["made_with"] = made_with()
     return degraded, line
 
@@ -110,8 +121,20 @@ def _named(what: str) -> Iterator[None]:
 
 
 def made_with() -> str:
-    """What the bits of a picture depend on beside the line of its manifest."""
-    return f"numpy {np.__version__}, OpenCV {cv2.__version__}, {platform.machine()}"
+    """What the bits of a picture depend on beside the line of its manifest: libraries and the kind of processor."""
+    return f"numpy {np.__version__}, OpenCV {cv2.__version__}, {_codecs()}, {platform.machine()}"
+
+
+@cache
+def _codecs() -> str:
+    """What reads photos and writes codecs: Pillow with its JPEG decoder, and PyAV where it is installed."""
+    found = [
+        f"Pillow {PIL.__version__}",
+        f"libjpeg-turbo {features.version_feature('libjpeg_turbo') or 'none'}",
+    ]
+    with suppress(PackageNotFoundError):
+        found.append(f"PyAV {version('av')}")
+    return ", ".join(found)
 
 
 @portable()
@@ -124,8 +147,17 @@ def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray |
     found = pixel_hash(image)
     require(
         found == line["input"],
-        f"{line['file']}: this is another photo than the manifest's (pixels {found[:12]}, expected "
-        f"{str(line['input'])[:12]}); replay needs the original",
+        f"{line['file']}: this is another photo than the manifest's, or it was decoded by another Pillow (pixels "
+        f"{found[:12]}, expected {str(line['input'])[:12]}); replay needs the original; {_versions(line)}",
+    )
+    known, found = (
+        line.get("input_depth"),
+        None if depth is None else pixel_hash(np.asarray(depth, np.float32)),
+    )
+    require(
+        known is None or found == known,
+        f"{line['file']}: {line.get('depth') or 'this'} is another depth than the manifest's (metres "
+        f"{'none' if found is None else found[:12]}, expected {str(known)[:12]}); replay needs the original",
     )
     try:
         effect, seed = from_manifest(dict(line))
@@ -139,10 +171,16 @@ def replay_photo(image: np.ndarray, line: Mapping[str, Any], depth: np.ndarray |
     require(
         found == line["output"],
         f"{line['file']}: made other pixels ({found[:12]}) than the manifest's ({str(line['output'])[:12]}); "
-        f"it was made with {line.get('made_with', 'a release that did not say')} and unirestore "
-        f"{line.get('unirestore', '?')}, this is {made_with()} and unirestore {__version__}",
+        f"{_versions(line)}",
     )
     return degraded
+
+
+def _versions(line: Mapping[str, Any]) -> str:
+    return (
+        f"it was made with {line.get('made_with', 'a release that did not say')} and unirestore "
+        f"{line.get('unirestore', '?')}, this is {made_with()} and unirestore {__version__}"
+    )
 
 
 def write_picture(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
@@ -223,6 +261,8 @@ def _parsed(rows: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
 def _wrong(line: Mapping[str, Any]) -> str:
     """What is of the wrong type in a line, or nothing."""
     kinds = {key: (isinstance(line[key], str), "text") for key in _TEXT}
+    suffix = Path(line["out"].rpartition("#")[2]).suffix if kinds["out"][0] else None
+    kinds["out"] = suffix in FORMATS.values(), "the name of a .jpg, .png or .webp"
     kinds["params"] = isinstance(line["params"], dict), "an object"
     kinds["seed"] = _whole(line["seed"], 0), "an integer >= 0"
     for key, top in (("max_side", None), ("quality", 100)):
