@@ -27,8 +27,11 @@ def test_the_page_shows_every_effect_with_its_presets(tool, repository):
         assert (repository / "docs" / tool.PICTURES / f"{cls.__name__}.jpg").stat().st_size < 200_000
     folder = repository / "docs" / tool.PICTURES
     assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
-    for name in tool.RECIPES:
-        assert (repository / "docs" / tool.PICTURES / f"recipe_{name}.jpg").is_file()
+    roads = {"road_fog", "road_rain", "road_snow", "road_sand"}
+    assert {*tool.RECIPES, *tool.SAMPLERS, *roads} == set(tool.recipes())
+    for name in tool.recipes():
+        picture = f"recipe_{name}.jpg"
+        assert (folder / picture).is_file() and f"({tool.PICTURES}/{picture})" in page, picture
 
 
 def test_every_effect_has_a_sentence_a_formula_and_a_source(tool):
@@ -40,13 +43,16 @@ def test_every_effect_has_a_sentence_a_formula_and_a_source(tool):
 
 
 def test_pictures_are_made_of_the_scene_and_its_severities(tool, tmp_path):
-    made = tool.main(["--out", str(tmp_path), "--size", "64", "--only", "JpegCompression,web"])
-    assert [path.name for path in made] == ["JpegCompression.jpg", "recipe_web.jpg"]
+    made = tool.main(["--out", str(tmp_path), "--size", "64", "--only", "JpegCompression,web,road_fog"])
+    assert [path.name for path in made] == ["JpegCompression.jpg", "recipe_road_fog.jpg", "recipe_web.jpg"]
     assert not (tmp_path / "degradations_gallery.md").exists()
     scene = tool.render_photo(tool.SCENE_SEED, 64, 48)
     sheet = tool.of_effect(REGISTRY["JpegCompression"], scene)
     top = tool.CAPTION
     assert np.array_equal(sheet[top : top + 48, :64], scene.image)
+    drawn = tool.of_recipe("road_fog", scene)
+    assert drawn.shape == sheet.shape and np.array_equal(drawn[top : top + 48, :64], scene.image)
+    assert len({drawn[-48:, left : left + 64].tobytes() for left in (0, 68, 136)}) == 3
     worst = REGISTRY["JpegCompression"](severity=5)(scene.image, seed=tool.SEED)
     assert np.array_equal(sheet[-48:, -64:], worst)
     with pytest.raises(SystemExit):

@@ -21,7 +21,9 @@ import numpy as np
 
 from unirestore.data.photo import PHOTO_LABELS, Photo, render_photo
 from unirestore.degradations import RECIPES, REGISTRY, Degradation, load_recipe
+from unirestore.degradations.mixture import ROADS
 from unirestore.degradations.recipe_book import with_severities
+from unirestore.degradations.recipes import SAMPLERS
 
 SCENE_SEED = 7
 SEED = 5
@@ -67,6 +69,11 @@ OLDER = {  # classes whose docstrings leave formula and source to their module
 def effects() -> list[type[Degradation]]:
     """The registered effects of the package that have severities."""
     return [REGISTRY[name] for name in with_severities()]
+
+
+def recipes() -> list[str]:
+    """The recipes, samplers and weathers of the road that are shown, in order of their names."""
+    return sorted([*RECIPES, *SAMPLERS, *ROADS])
 
 
 def shelf_of(cls: type[Degradation]) -> str:
@@ -118,12 +125,12 @@ def of_effect(cls: type[Degradation], scene: Photo) -> np.ndarray:
 
 
 def of_recipe(name: str, scene: Photo) -> np.ndarray:
-    """Six draws of a recipe."""
+    """The scene and five draws of a recipe."""
     recipe = load_recipe(name)
     company = {"depth": scene.depth, "label_map": scene.label_map, "class_names": PHOTO_LABELS}
-    panels = [
-        panel(recipe.draw(seed)(scene.image, seed=seed, **company), f"seed {seed}") for seed in range(6)
-    ]
+    panels = [panel(scene.image, "clean")]
+    for seed in range(5):
+        panels.append(panel(recipe.draw(seed)(scene.image, seed=seed, **company), f"seed {seed}"))
     return sheet(panels)
 
 
@@ -181,9 +188,19 @@ def page(kinds: Sequence[type[Degradation]]) -> str:
             if cls.moves_pixels:
                 out += ["Moves pixels; boxes and label maps follow by `warp_boxes` and `warp_map`.", ""]
             out += [*presets_table(cls), "", f"`{place}`", ""]
-    out += ["## Recipes", "", "Six draws each; see `unirestore/degradations/recipe_book.py`.", ""]
-    for name in sorted(RECIPES):
-        out += [f"### Recipe {name}", "", f"![six draws of {name}]({PICTURES}/recipe_{name}.jpg)", ""]
+    out += [
+        "## Recipes",
+        "",
+        "Five draws each; see `unirestore/degradations/recipe_book.py` and, for the road, `roads.py` beside it.",
+        "",
+    ]
+    for name in recipes():
+        out += [
+            f"### Recipe {name}",
+            "",
+            f"![clean and five draws of {name}]({PICTURES}/recipe_{name}.jpg)",
+            "",
+        ]
     return "\n".join(out)
 
 
@@ -202,19 +219,19 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     )
     args = parser.parse_args(argv)
     scene = render_photo(SCENE_SEED, args.size, args.size * 3 // 4)
-    kinds, recipes = effects(), sorted(RECIPES)
+    kinds, mixed = effects(), recipes()
     if args.only:
         wanted = set(args.only.split(","))
-        unknown = wanted - {cls.__name__ for cls in kinds} - set(recipes)
+        unknown = wanted - {cls.__name__ for cls in kinds} - set(mixed)
         if unknown:
             parser.error(f"no effect or recipe {sorted(unknown)}")
         kinds = [cls for cls in kinds if cls.__name__ in wanted]
-        recipes = [name for name in recipes if name in wanted]
+        mixed = [name for name in mixed if name in wanted]
     folder = Path(args.out) / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     jobs = [(cls.__name__, lambda cls=cls: of_effect(cls, scene)) for cls in kinds]
-    jobs += [(f"recipe_{name}", lambda name=name: of_recipe(name, scene)) for name in recipes]
+    jobs += [(f"recipe_{name}", lambda name=name: of_recipe(name, scene)) for name in mixed]
     for name, make in jobs:
         path = folder / f"{name}.jpg"
         path.write_bytes(as_jpeg(make(), args.quality))
