@@ -32,3 +32,28 @@ def test_a_fault_in_an_effect_is_told_with_photo_and_effect(monkeypatch):
     with pytest.raises(ValueError, match=r"a\.png: Haze: 'float' object cannot be") as told:
         degrade_photo(PHOTO, load_recipe("Haze:2"), name="a.png", seed=1)
     assert isinstance(told.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("Haze:2", "'Haze:2' has its severity after the ':'"),
+        ("web", "severity=4 changes nothing in 'web'"),
+        ("second_order", "severity=4 changes nothing in 'second_order'"),
+        ("everything", "severity=4 changes nothing in 'everything'"),
+        ({"effect": "Haze", "severity": 2}, "severity=4 changes nothing"),
+        ("Identity", "severity=4 changes nothing in 'Identity'"),
+    ],
+)
+def test_a_severity_that_would_change_nothing_is_refused(what, words):
+    load_recipe(what)
+    with pytest.raises(ValueError, match=words):
+        load_recipe(what, severity=4)
+
+
+@pytest.mark.parametrize(
+    "what", ["Haze", "nine", {"chain": [{"effect": "Haze", "severity": 2}, {"effect": "Rain"}]}]
+)
+def test_a_severity_that_changes_something_is_taken(what):
+    drawn = {str(load_recipe(what, severity=level).draw(seed)) for level in (1, 5) for seed in range(3)}
+    assert len(drawn) > 3

@@ -76,6 +76,11 @@ class Recipe:
             severity is None or severity in SEVERITIES, f"severity must be 1..5 or None, got {severity!r}"
         )
         _check(spec, "recipe")
+        require(
+            severity is None or _takes_severity(spec),
+            f"severity={severity} changes nothing in {name or json.dumps(spec, sort_keys=True)!r:.80}: its effects "
+            "have their severities or ranges already; leave it out",
+        )
         self.spec, self.severity = spec, severity
         self.name = name or json.dumps(spec, sort_keys=True)
 
@@ -182,6 +187,10 @@ def load_recipe(
     kind, _, level = name.partition(":")
     if kind in REGISTRY:
         require(level in ("", *map(str, SEVERITIES)), f"{name!r}: the severity after ':' must be one of 1..5")
+        require(
+            not level or severity is None,
+            f"{name!r} has its severity after the ':', and severity={severity} is given too; leave one of them out",
+        )
         return Recipe({"effect": kind}, severity=int(level) if level else severity, name=name)
     raise ValueError(
         f"no recipe {name!r}; recipes: {', '.join(sorted([*RECIPES, *SAMPLERS]))}; "
@@ -318,6 +327,20 @@ def _check(node: Any, where: str) -> None:
             _check(child, f"{where}.{kind}[{index}]")
         if kind == "one_of" and node.get("weights") is not None:
             _check_weights(node["weights"], len(children), where)
+
+
+def _takes_severity(node: Mapping[str, Any]) -> bool:
+    """Whether something in a checked node is drawn by the severity of the recipe."""
+    kind = _kind(node)
+    if kind == "effect":
+        cls, fixed = REGISTRY[node["effect"]], set(node.get("params", {}))
+        scaled = bool(cls.presets) or hasattr(cls, "sample")
+        return "severity" not in node and scaled and not (fixed and set(cls.presets) <= fixed)
+    if kind == "mixture":
+        return "severity" not in node
+    if kind == "recipe":
+        return _takes_severity(named(node["recipe"]))
+    return any(map(_takes_severity, node["one_of" if kind == "one_of" else "chain"]))
 
 
 def _check_number(value: Any, where: str) -> None:
