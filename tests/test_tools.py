@@ -374,7 +374,9 @@ def test_measuring_names_what_it_does_not_know(scenes, detector, restorer, tmp_p
     with pytest.raises(KeyError, match=r"dawn_smog.*dawn_fog"):
         measure_from_config(measure_options(scenes, detector, restorer, conditions=unknown), tmp_path)
     with pytest.raises(FileNotFoundError, match="restorer"):
-        measure_from_config(measure_options(scenes, detector, None), tmp_path / "untrained")
+        measure_from_config(
+            measure_options(scenes, detector, None, arms=["none", "ir"]), tmp_path / "untrained"
+        )
 
 
 def test_only_boxes_of_the_wanted_classes_count(scenes, tmp_path):

@@ -110,7 +110,7 @@ def test_random_parameters_are_valid_and_keep_the_severity(cls):
         (SprayTrails, {"share": 2.0}, "share must lie"),
         (Puddles, {"amount": 1.1}, "amount must lie"),
         (Puddles, {"scale": 0.0}, "scale must be above 0"),
-        (LensDrops, {"drops": -1}, "drops must be >= 0"),
+        (LensDrops, {"drops": -1}, "drops must be an integer >= 0"),
         (LensDrops, {"fog": 1.1}, "fog must lie"),
         (Dusk, {"stops": -1.0}, "stops must be >= 0"),
         (Dusk, {"blue": 1.0}, "blue must lie"),

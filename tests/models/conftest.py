@@ -28,7 +28,7 @@ def micro(**overrides) -> UniRestore:
 def tiny() -> UniRestore:
     """The tiny preset, stirred."""
     torch.manual_seed(0)
-    return stirred(UniRestore.build("tiny"))
+    return stirred(UniRestore.build("tiny", detail_channels=8, detail_blocks=1))
 
 
 @pytest.fixture(scope="session")

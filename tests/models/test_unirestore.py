@@ -229,7 +229,8 @@ def test_gradient_reaches_every_part_of_tiny(tiny):
 @pytest.mark.parametrize("group", [group for group in PARAMETER_GROUPS if group != "prompts"])
 def test_gradient_of_one_part_alone_in_channels_last_layout(make_micro, group):
     """torch's GroupNorm ends the process where a channels-last input needs no gradient; we go round that."""
-    model = make_micro(candidates=("clahe",)).to(memory_format=torch.channels_last).requires_grad_(False)
+    model = make_micro(candidates=("clahe",), detail_channels=4).to(memory_format=torch.channels_last)
+    model.requires_grad_(False)
     for parameter in model.parameter_group(group).values():
         parameter.requires_grad_(True)
     images = torch.rand(1, 3, 32, 32).contiguous(memory_format=torch.channels_last)
