@@ -16,7 +16,6 @@ from unirestore.training.teachers import (
     CallableTeacher,
     ClassicalTeacher,
     RestorerTeacher,
-    decode_with_pyramid,
 )
 
 DCP = dict(type="ClassicalTeacher", name="dcp")
@@ -49,7 +48,7 @@ def test_the_pyramid_of_the_picture_is_that_of_the_features(micro):
     with torch.no_grad():
         seen = restorer.encode(photos)
         latent = restorer.denoise(seen.latent)
-        picture, pyramid = decode_with_pyramid(restorer, latent, seen.skips, "det", photos)
+        picture, pyramid = restorer.decode(latent, seen.skips, "det", photos, output="both")
         assert torch.equal(picture, restorer(photos, "det"))
         for found, wanted in zip(pyramid, restorer(photos, "det", output="features"), strict=True):
             assert torch.equal(found, wanted)
@@ -61,7 +60,7 @@ def test_the_pyramid_is_that_of_the_shrunken_picture(micro):
     photos = torch.rand(1, 3, 40, 56)
     with torch.no_grad():
         seen = restorer.encode(photos)
-        _, pyramid = decode_with_pyramid(restorer, seen.latent, seen.skips, "ir", photos)
+        _, pyramid = restorer.decode(seen.latent, seen.skips, "ir", photos, output="both")
     assert [tuple(level.shape[-2:]) for level in pyramid] == [
         (3, 4),
         (5, 7),

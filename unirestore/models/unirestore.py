@@ -369,15 +369,16 @@ class UniRestore(ModelMixin, ConfigMixin):
         image_only: bool = False,
         size: tuple[int, int] | None = None,
         scale: int | None = None,
-    ) -> torch.Tensor | list[torch.Tensor]:
-        """Latent `(B, 4, h, w)`, scaled, and skips -> picture or features, see `forward`.
+    ) -> torch.Tensor | list[torch.Tensor] | tuple[torch.Tensor, list[torch.Tensor]]:
+        """Latent `(B, 4, h, w)`, scaled, and skips -> picture or features, see `forward`; `output="both"`: both, from
+        one pass, the features at strides of the photo as the network sees it, shrunk by `scale`.
 
         `image_only` leaves the candidate fusion out and returns the decoder's own picture; with
         `skips=None, task=None` that is the plain VAE decoder. The result is cropped to `size`, else to the
         size of `images`, else it covers the whole latent. `scale` as in `encode`. Raises ValueError where
         skips, task or images are missing.
         """
-        _check_output(output)
+        _check_output(output, ("image", "features", "both"))
         scale = self._scale(scale)
         if size is None and images is not None:
             size = tuple(images.shape[-2:])
@@ -389,15 +390,35 @@ class UniRestore(ModelMixin, ConfigMixin):
             chain.adapt if chain else None,
             pyramid_only=output == "features",
         )
-        if output == "features":
-            return [
-                x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2), strict=True)
+        if output != "image":
+            seen_height, seen_width = -(-height // scale), -(-width // scale)
+            pyramid = [
+                x[..., : -(-seen_height // s), : -(-seen_width // s)]
+                for x, s in zip(pyramid, (8, 4, 2), strict=True)
             ]
+        if output == "features":
+            return pyramid
+        prompt = chain.task_prompt if chain else None
+        picture = self._paint(features, prompt, images, candidates, image_only, scale, full)
+        picture = picture[..., :height, :width]
+        return (picture, pyramid) if output == "both" else picture
+
+    def _paint(
+        self,
+        features: torch.Tensor,
+        prompt: torch.Tensor | None,
+        images: torch.Tensor | None,
+        candidates: torch.Tensor | None,
+        image_only: bool,
+        scale: int,
+        full: tuple[int, int],
+    ) -> torch.Tensor:
+        """The decoder's last features -> the picture, the padding still on it where there is no fusion."""
         own = None  # the decoder's picture, (B, 3, 8h, 8w)
         if self.fusion is None or image_only or self.config.decoder_candidate:
             own = (self.vae.decoder.to_image(features) + 1) / 2
         if self.fusion is None or image_only:
-            return enlarge(own, scale, height, width)
+            return enlarge(own, scale, scale * full[0], scale * full[1])
         if images is None:
             raise ValueError(
                 "decode needs images, the degraded photo, to fuse candidates; or pass image_only=True"
@@ -410,12 +431,11 @@ class UniRestore(ModelMixin, ConfigMixin):
         full_size = images.shape[-2:]
         if own is not None:
             seen, small = [*seen, enlarge(own, scale, *full_size)], [*small, own]
-        prompt = chain.task_prompt if chain else None
         maps = self.fusion(features, small, prompt)
         picture = self.fusion.blend(enlarge(maps, scale, *full_size), seen)
         if self.detail is not None:
             picture = self.detail(seen[0], picture, prompt)
-        return picture[..., :height, :width]
+        return picture
 
     @torch.no_grad()
     def stack_candidates(self, images: torch.Tensor) -> torch.Tensor:
@@ -513,9 +533,10 @@ def _draw(shape: Sequence[int], generator: torch.Generator | None, like: torch.T
     return torch.randn(tuple(shape), generator=generator, device=device).to(like.device, like.dtype)
 
 
-def _check_output(output: str) -> None:
-    if output not in ("image", "features"):
-        raise ValueError(f'output must be "image" or "features", got {output!r}')
+def _check_output(output: str, known: Sequence[str] = ("image", "features")) -> None:
+    if output not in known:
+        names = " or ".join(f'"{name}"' for name in known)
+        raise ValueError(f"output must be {names}, got {output!r}")
 
 
 def _check_task_name(name: str) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from .autoencoder import edge_loss
 from .consistency import colour_loss, content_loss
-from .contrast import info_nce, pooled
+from .contrast import EncoderFeatures, info_nce, pooled
 from .discriminator import PatchDiscriminator, adversarial_loss, discriminator_loss
 from .prototypes import Prototypes
 from .stage import TrainingStage
@@ -246,19 +246,6 @@ class CalibrationStage(TrainingStage):
 
     def _raw_embedding(self, image: Tensor) -> Tensor:
         return pooled(self.network.features(image[None].to(self.middle) / 255))
-
-
-class EncoderFeatures(nn.Module):
-    """The embedding without a detector: latent and plain skips of a restorer's frozen encoder."""
-
-    def __init__(self, restorer: nn.Module) -> None:
-        super().__init__()
-        self.restorer = restorer
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """`(B, 3, H, W)` RGB in about [0, 1] -> three skips and the latent, differentiable in `images`."""
-        seen = self.restorer.encode(images.clamp(-0.5, 1.5), repair=False)  # what the encoder accepts
-        return [*seen.skips, seen.latent]
 
 
 @HOOKS.register_module()

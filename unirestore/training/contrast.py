@@ -190,3 +190,16 @@ def patch_embedding(images: Tensor, grid: int = 16) -> Tensor:
     contrast = ((power - level.square()).clamp_min(0) + _TINY).sqrt()
     seen = torch.stack([level - 0.5, 2 * bluish, 2 * reddish, 4 * contrast], dim=1)
     return F.adaptive_avg_pool2d(seen, grid).flatten(1)
+
+
+class EncoderFeatures(nn.Module):
+    """The embedding without a detector: latent and plain skips of a restorer's frozen encoder."""
+
+    def __init__(self, restorer: nn.Module) -> None:
+        super().__init__()
+        self.restorer = restorer
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """`(B, 3, H, W)` RGB in about [0, 1] -> three skips and the latent, differentiable in `images`."""
+        seen = self.restorer.encode(images.clamp(-0.5, 1.5), repair=False)  # what the encoder accepts
+        return [*seen.skips, seen.latent]

@@ -34,11 +34,10 @@ from unirestore.models.autoencoder import TAPS
 
 from .adaptation import check_labelled, downstream_losses, feature_distance
 from .autoencoder import edge_loss
-from .calibration import EncoderFeatures
-from .contrast import Centre, FeatureQueue, info_nce, patch_embedding, pooled
+from .contrast import Centre, EncoderFeatures, FeatureQueue, info_nce, patch_embedding, pooled
 from .routing import route
 from .stage import TrainingStage
-from .teachers import Answer, decode_with_pyramid, load_teachers
+from .teachers import Answer, load_teachers
 
 Answers = dict[int, tuple[Tensor, Answer]]
 
@@ -151,7 +150,7 @@ class DistillationStage(TrainingStage):
         task = self.tasks[int(self.choose(range(len(self.tasks)), index[:1]))]
         seen = self.restorer.encode(degraded, detach_latent=False)
         latent = self.restorer.denoise(seen.latent)
-        picture, pyramid = decode_with_pyramid(self.restorer, latent, seen.skips, task, degraded)
+        picture, pyramid = self.restorer.decode(latent, seen.skips, task, degraded, output="both")
         answers = self._ask(degraded, weather, task)
         wanted, taught = clean.clone(), torch.zeros(len(clean), dtype=torch.bool, device=clean.device)
         for rows, answer in answers.values():

@@ -28,7 +28,6 @@ from mmengine.registry import Registry
 from torch import Tensor, nn
 
 from unirestore.classical import CANDIDATES
-from unirestore.models.autoencoder import TAPS
 from unirestore.models.loading import build_restorer
 
 from .routing import weather_types
@@ -95,9 +94,8 @@ class RestorerTeacher(Teacher):
     def answer(self, images: Tensor, task: str) -> tuple[Tensor, list[Tensor]]:
         asked = self.task or (task if task in self.restorer.tasks else self.restorer.tasks[0])
         seen = self.restorer.encode(images)
-        return decode_with_pyramid(
-            self.restorer, self.restorer.denoise(seen.latent), seen.skips, asked, images
-        )
+        latent = self.restorer.denoise(seen.latent)
+        return self.restorer.decode(latent, seen.skips, asked, images, output="both")
 
 
 @TEACHERS.register_module()
@@ -183,35 +181,6 @@ def load_teachers(teachers: str | Path | Sequence[str | Path | Mapping[str, Any]
                 )
         found.append(appointed)
     return found
-
-
-def decode_with_pyramid(
-    restorer: nn.Module,
-    latent: Tensor,
-    skips: Sequence[Tensor],
-    task: str,
-    images: Tensor,
-    candidates: Tensor | None = None,
-) -> tuple[Tensor, list[Tensor]]:
-    """`restorer.decode` and, from the same pass, the pyramid after TFA that `output="features"` would give.
-
-    Returns the picture `(B, 3, H, W)` and three levels at strides 8, 4, 2 of the picture that the network sees, which
-    is shrunk by the working scale; without the padding.
-    """
-    pyramid: list[Tensor] = []
-    handles = [
-        block.register_forward_pre_hook(lambda module, args: pyramid.append(args[0]))
-        for block in restorer.vae.decoder.up_blocks[:TAPS]
-    ]
-    try:
-        picture = restorer.decode(latent, skips, task, images, candidates)
-    finally:
-        for handle in handles:
-            handle.remove()
-    scale = restorer.config.working_scale if restorer.fusion is not None else 1
-    height, width = (-(-length // scale) for length in images.shape[-2:])
-    cropped = [x[..., : -(-height // s), : -(-width // s)] for x, s in zip(pyramid, (8, 4, 2))]
-    return picture, cropped
 
 
 def _settings(entry: str | Path | Mapping[str, Any], number: int) -> tuple[str, dict[str, Any]]:
