@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,6 +22,13 @@ SHIFT = 2
 ALIKE = 0.48
 """Correlation of two thumbnails' edges from which they count as near-duplicates. In DAWN's fog and rain, looked at,
 every pair from 0.52 up is one (mirrored, cropped, the next frame), and none up to 0.44."""
+
+
+def read_names(file: str | Path) -> list[str]:
+    """A text file with the name of a photo a line -> the names. Raises FileNotFoundError that names the file."""
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{file}: no such list of photos; one name a line")
+    return [line.strip() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from unirestore.data.catalog import eval_sets, load_eval_set
 from unirestore.data.folder import PhotoFolder
+from unirestore.data.folds import read_names
 from unirestore.data.paired import PairedDataset
 
 _SEED_STEP = 1_000_003
@@ -96,9 +97,7 @@ def _chosen(found: list[tuple[str, Path]], files: list[Path]) -> list[tuple[str,
         raise ValueError(f"{len(found) - len(paths)} of {len(found)} photos share their name with another")
     wanted: dict[str, Path] = {}
     for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(f"{file}: no such list of photos; one name a line, as {found[0][0]}")
-        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = read_names(file)
         unknown = [name for name in names if name not in paths]
         if unknown or not names:
             raise ValueError(

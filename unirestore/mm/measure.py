@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from unirestore.data import SCENE_CLASSES, eval_sets, load_eval_set
+from unirestore.data.folds import read_names
 from unirestore.degradations import WeatherMixture
 from unirestore.evaluation.arms import CLASSICAL_ARMS, CLEAN, Arm, FoldedArm, build_arms, restorer_arm
 from unirestore.evaluation.gain import Condition, GainReport, measure_gain
@@ -72,14 +73,6 @@ def build_condition(
         mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
     photos = load_eval_set({**entry, "classes": tuple(classes)}, limit=limit)
     return Condition(photos=photos, effect=mixture, folds=folds or {})
-
-
-def read_folds(files: Mapping[str, str | Path]) -> dict[str, frozenset[str]]:
-    """Fold -> text file with the name of a photo a line -> fold -> names. Raises FileNotFoundError."""
-    return {
-        fold: frozenset(line.strip() for line in Path(file).read_text().splitlines() if line.strip())
-        for fold, file in files.items()
-    }
 
 
 def build_restorer_arm(
@@ -137,7 +130,7 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     if set(names) - {CLEAN, *CLASSICAL_ARMS}:
         restorer = build_restorer(options.get("restorer") or Path(work_dir) / "restorer").eval()
     arms = build_arms(names, restorer)
-    folds = read_folds(options.get("folds") or {})
+    folds = {fold: frozenset(read_names(file)) for fold, file in (options.get("folds") or {}).items()}
     for name, entry in (options.get("restorers") or {}).items():
         with _optional(name, entry) as entry:
             arms[name] = build_restorer_arm(folds=folds, **entry)
