@@ -4,7 +4,7 @@
 #   python tools/train.py configs/uniremoval_calibrate.py --cfg-options real_photos=FOLDER restorer=PATH
 # `restorer`: a folder written by training, or shipped weights (default tiny). `real_photos`: a folder or a named set.
 # `real_names`: a text file with one photo a line; only these are learnt from.
-_base_ = "_base_/photos.py"
+_base_ = "_base_/road.py"
 shortcuts = dict(
     real_photos=["train_dataloader.dataset.real"],
     real_names=["train_dataloader.dataset.real_names"],
@@ -12,9 +12,6 @@ shortcuts = dict(
 )
 model = dict(type="CalibrationStage", restorer="tiny")
 custom_hooks = [dict(type="ExportRestorer"), dict(type="FitPrototypes")]
-# prompts are not weights: nothing pulls them to zero
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0)}))
-find_unused_parameters = True  # under DDP: a batch reads the prompt of one task
 _steps = 300
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
@@ -24,12 +21,6 @@ train_dataloader = dict(
     dataset=dict(
         type="PairsBesideReal",
         real="data/real",
-        sources=["camvid_train", "coco128_train"],
-        weights=[2, 1],
-        weather="road",
-        size=320,
-        long_side=640,
-        resize=(0.6, 1.4),
         identity_probability=0.5,
     )
 )

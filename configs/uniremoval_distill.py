@@ -4,7 +4,7 @@
 #   python tools/train.py configs/uniremoval_distill.py --cfg-options detector=yolox_nano_coco.pth
 # Ablation "without IGCL": model.contrast_weight=0 model.image_contrast_weight=0. Without any detector:
 # model.network=None. Your own teachers: teachers=FOLDER.
-_base_ = ["_base_/photos.py", "_base_/coco_classes.py"]
+_base_ = ["_base_/road.py", "_base_/coco_classes.py"]
 _detector = "mmdet::yolox/yolox_nano_8xb8-300e_coco.py"
 shortcuts = dict(
     detector=["model.network.checkpoint", "measure.detector.checkpoint"], teachers=["model.teachers"]
@@ -24,9 +24,6 @@ model = dict(
     teacher_weight=dict(det=1.0, ir=0.3),
     match_weight=0.2,
 )
-# prompts are not weights: nothing pulls them to zero
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0)}))
-find_unused_parameters = True  # under DDP: a batch reads the prompt of one task
 _steps = 1500
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
@@ -34,12 +31,6 @@ param_scheduler = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        sources=["camvid_train", "coco128_train"],
-        weights=[2, 1],
-        weather="road",
-        size=320,
-        long_side=640,
-        resize=(0.6, 1.4),
         identity_probability=0.2,
     )
 )

@@ -74,8 +74,6 @@ PRESETS: dict[str, dict] = {
         "fusion_channels": 16,
         "fusion_low_channels": 48,
         "fusion_blocks": 2,
-        "detail_channels": 0,
-        "detail_blocks": 2,
         "working_scale": 2,
     },
 }
@@ -85,7 +83,6 @@ PRESETS["tiny-fast"] = {  # the student of Uni-Removal: cheaper than a small det
     "candidates": ("clahe_dcp",),
     "candidate_weights": (0.3, 0.7),
     "decoder_candidate": False,
-    "detail_channels": 0,
     "working_scale": 4,
 }
 
