@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from unirestore.models import UniRestore
+from unirestore.models.accelerated import accelerate
 from unirestore.models.convert import rename
 
 TOLERANCE = 1e-3
@@ -120,3 +121,4 @@ def test_whole_network(reference):
         reference.check(f"decode.{task}", model.decode(seen.latent, seen.skips, task))
         reference.check(f"restored.{task}", model.decode(latent, seen.skips, task, size=seen.size))
     reference.check("restored.ir", model(images, "ir", noise=noise))
+    reference.check("restored.ir", accelerate(model)(images, "ir", noise=noise))
