@@ -74,16 +74,38 @@ class Encoder(nn.Module):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """`repair[k]` (if given) replaces the output of down block k, k = 0, 1, 2. `detach_latent` cuts the
         gradient just before the last down block, so that no loss on the latent reaches the repair."""
+        x, skips = self.descend(x, repair)
+        return self.finish(x, skips, repair, detach_latent)
+
+    def descend(
+        self, x: torch.Tensor, repair: Sequence[Callable[[torch.Tensor], torch.Tensor]] = ()
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The part at large resolution, `(B, 3, H, W)` -> the output of down block 2 before its repair,
+        `(B, C2, H/8, W/8)`, and the first two skips. `finish` goes on from there."""
         x = self.conv_in(x)  # (B, C0, H/p, W/p)
         skips = []
-        for level, block in enumerate(self.down_blocks):
-            if level == TAPS and detach_latent:
-                # torch 2.12 crashes in GroupNorm's backward where a channels-last input needs no gradient
-                x = x.detach().contiguous()
-            x = block(x)
-            if level < TAPS:
+        for level, block in enumerate(self.down_blocks[:TAPS]):
+            x = block(x)  # (B, C_k, H / 2^(k+1), W / 2^(k+1))
+            if level < TAPS - 1:
                 x = repair[level](x) if len(repair) else x
-                skips.append(x)  # (B, C_k, H / 2^(k+1), W / 2^(k+1))
+                skips.append(x)
+        return x, skips
+
+    def finish(
+        self,
+        x: torch.Tensor,
+        skips: Sequence[torch.Tensor] = (),
+        repair: Sequence[Callable[[torch.Tensor], torch.Tensor]] = (),
+        detach_latent: bool = False,
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The part at H/8, after `descend`: moments and `skips` with the third appended; see `forward`."""
+        x = repair[TAPS - 1](x) if len(repair) else x
+        skips = [*skips, x]
+        if detach_latent:
+            # torch 2.12 crashes in GroupNorm's backward where a channels-last input needs no gradient
+            x = x.detach().contiguous()
+        for block in self.down_blocks[TAPS:]:
+            x = block(x)
         x = self.mid_block(x)
         return self.conv_out(F.silu(self.conv_norm_out(x))), skips
 
@@ -134,7 +156,19 @@ class Decoder(nn.Module):
         Returns the last features and the three (adapted) inputs, strides 8, 4, 2. With `pyramid_only` the
         last blocks are left out and the first value is the last of the three.
         """
-        x = self.mid_block(self.conv_in(x))
+        return self.ascend(self.begin(x), adapt, pyramid_only)
+
+    def begin(self, x: torch.Tensor) -> torch.Tensor:
+        """The part at H/8, `(B, latent, h, w)` -> what enters the up blocks, `(B, C, h, w)`."""
+        return self.mid_block(self.conv_in(x))
+
+    def ascend(
+        self,
+        x: torch.Tensor,
+        adapt: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
+        pyramid_only: bool = False,
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The up blocks, after `begin`; see `forward`."""
         pyramid = []
         for level, block in enumerate(self.up_blocks):
             if level < TAPS:

@@ -14,6 +14,8 @@ its description, Apache-2.0. For skip S (B, C, h, w), prompt c (B, T, C) and dec
 What differs: the next prompt's width is an argument (the paper halves it; 512 -> 256 -> 128).
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -30,8 +32,11 @@ class SkipGate(nn.Module):
 
     def forward(self, skip: torch.Tensor) -> torch.Tensor:
         """`skip` is already instance-normalised: the three gates of a module share that."""
-        y = mean_of_conv3x3(F.gelu(self.conv1(skip)), self.conv2)  # (B, T C)
-        return y.unflatten(1, (self.prompt_length, -1))
+        return self.finish(border_sums(F.gelu(self.conv1(skip))), skip.shape[2] * skip.shape[3])
+
+    def finish(self, sums: torch.Tensor, pixels: int) -> torch.Tensor:
+        """`border_sums` of GELU(conv1) over all pixels of a skip -> `(B, T, C)`."""
+        return mean_from_sums(sums, pixels, self.conv2).unflatten(1, (self.prompt_length, -1))
 
 
 def mean_of_conv3x3(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
@@ -39,12 +44,25 @@ def mean_of_conv3x3(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
 
     The mean is linear: each tap sees all of x but the row or column that the shift moves out of the picture.
     """
-    rows = x.sum(3), x[..., 0], x[..., -1]  # each (B, C, h): all columns, the first, the last
-    every, first, last = (torch.stack((r.sum(2), r[..., 0], r[..., -1])) for r in rows)  # (3, B, C) each
-    columns = every - last, every, every - first  # taps -1, 0, +1 along the width
-    sums = torch.stack(columns, dim=-1)  # (3, B, C, 3)
-    sums = torch.stack((sums[0] - sums[2], sums[0], sums[0] - sums[1]), dim=-2)  # (B, C, 3, 3)
-    return F.linear(sums.flatten(1) / (x.shape[2] * x.shape[3]), conv.weight.flatten(1), conv.bias)
+    return mean_from_sums(border_sums(x), x.shape[2] * x.shape[3], conv)
+
+
+def border_sums(x: torch.Tensor) -> torch.Tensor:
+    """Sums over (every, first, last row) x (every, first, last column): `(B, C, h, w) -> (3, 3, B, C)`.
+
+    Over the first index, strips of rows of one picture may be added up: their first index 0, the first strip's 1 and
+    the last strip's 2.
+    """
+    rows = x.sum(2), x[..., 0, :], x[..., -1, :]  # each (B, C, w)
+    return torch.stack([torch.stack((r.sum(2), r[..., 0], r[..., -1])) for r in rows])
+
+
+def mean_from_sums(sums: torch.Tensor, pixels: int, conv: nn.Conv2d) -> torch.Tensor:
+    """`mean_of_conv3x3` from the `border_sums`, `(3, 3, B, C) -> (B, C_out)`."""
+    sums = torch.stack((sums[0] - sums[2], sums[0], sums[0] - sums[1]))  # taps -1, 0, +1 along the height
+    sums = torch.stack((sums[:, 0] - sums[:, 2], sums[:, 0], sums[:, 0] - sums[:, 1]), dim=1)  # and the width
+    taps = sums.permute(2, 3, 0, 1)  # (B, C, 3, 3)
+    return F.linear(taps.flatten(1) / pixels, conv.weight.flatten(1), conv.bias)
 
 
 def instance_norm(x: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
@@ -81,12 +99,24 @@ class TaskFeatureAdapter(nn.Module):
         """x `(B, Cx, h, w)`, skip `(B, C, h, w)`, prompt `(B, T, C)` -> x' of x's shape, the next prompt
         `(B, T, C_next)` or None in the last module."""
         normed = instance_norm(skip)
-        forget = self.filter_gate(normed).softmax(-1)  # (B, T, C)
-        admit = self.info_gate(normed).softmax(-1)
-        content = self.content_gate(normed).tanh()
-        prompt = forget * prompt + admit * content
+        gate, following = self.steer([gate(normed) for gate in self.gates], prompt)
+        return self.adapt(x, skip, gate), following
+
+    @property
+    def gates(self) -> tuple[SkipGate, SkipGate, SkipGate]:
+        """For f, i and g of the header: what looks at the whole skip."""
+        return self.filter_gate, self.info_gate, self.content_gate
+
+    def steer(
+        self, pooled: Sequence[torch.Tensor], prompt: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the three gates give, `(B, T, C)` each, and the prompt -> output gate `(B, C, 1, 1)`, next prompt."""
+        forget, admit, content = pooled
+        prompt = forget.softmax(-1) * prompt + admit.softmax(-1) * content.tanh()
         gate = self.out_gate(prompt.flatten(1)).tanh()[..., None, None]  # (B, C, 1, 1)
+        return gate, None if self.next_prompt is None else F.gelu(self.next_prompt(prompt))
+
+    def adapt(self, x: torch.Tensor, skip: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+        """x' of the header, pixel by pixel, with the output gate of `steer`."""
         skip = skip + self.skip_out(gate * self.skip_in(skip))
-        x = x + self.conv_out(torch.cat((x, skip), dim=1))
-        following = None if self.next_prompt is None else F.gelu(self.next_prompt(prompt))
-        return x, following
+        return x + self.conv_out(torch.cat((x, skip), dim=1))

@@ -414,11 +414,8 @@ class UniRestore(ModelMixin, ConfigMixin):
         full: tuple[int, int],
     ) -> torch.Tensor:
         """The decoder's last features -> the picture, the padding still on it where there is no fusion."""
-        own = None  # the decoder's picture, (B, 3, 8h, 8w)
-        if self.fusion is None or image_only or self.config.decoder_candidate:
-            own = (self.vae.decoder.to_image(features) + 1) / 2
         if self.fusion is None or image_only:
-            return enlarge(own, scale, scale * full[0], scale * full[1])
+            return enlarge(self._own_picture(features), scale, scale * full[0], scale * full[1])
         if images is None:
             raise ValueError(
                 "decode needs images, the degraded photo, to fuse candidates; or pass image_only=True"
@@ -428,8 +425,24 @@ class UniRestore(ModelMixin, ConfigMixin):
         self._check_candidates(candidates, images)
         seen = [x.to(features.dtype) for x in (images, *candidates.unbind(1))]  # K + 1 times (B, 3, H, W)
         small = [pad_to(shrink(x, scale), *full) for x in seen]  # (B, 3, 8h, 8w)
-        full_size = images.shape[-2:]
-        if own is not None:
+        return self._fuse(features, prompt, seen, small, scale)
+
+    def _own_picture(self, features: torch.Tensor) -> torch.Tensor:
+        """The decoder's picture, `(B, 3, 8h, 8w)` RGB."""
+        return (self.vae.decoder.to_image(features) + 1) / 2
+
+    def _fuse(
+        self,
+        features: torch.Tensor,
+        prompt: torch.Tensor | None,
+        seen: Sequence[torch.Tensor],
+        small: Sequence[torch.Tensor],
+        scale: int,
+    ) -> torch.Tensor:
+        """The photo and its candidates, `seen` at full size and `small` as the network sees them -> the picture."""
+        full_size = seen[0].shape[-2:]
+        if self.config.decoder_candidate:
+            own = self._own_picture(features)
             seen, small = [*seen, enlarge(own, scale, *full_size)], [*small, own]
         maps = self.fusion(features, small, prompt)
         picture = self.fusion.blend(enlarge(maps, scale, *full_size), seen)
