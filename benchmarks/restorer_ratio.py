@@ -16,17 +16,12 @@ about two minutes.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
-import gc
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +30,10 @@ os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
 )  # as tools/train.py: threads that spin slow a shared machine
 
-import cv2
 import torch
 
 import unirestore
+from unirestore.evaluation.cost import high_water, measure_times, settle
 from unirestore.models.loading import build_restorer
 from unirestore.models.sizes import round_up
 
@@ -99,42 +94,6 @@ def picture(size: Size) -> torch.Tensor:
     return torch.from_numpy(hazy.copy()).permute(2, 0, 1)[None] / 255
 
 
-def measure_times(
-    calls: dict[str, Callable[[], Any]], rounds: int, warmup: int = 2
-) -> dict[str, list[float]]:
-    """Milliseconds of each call in each round; one call of each per round, in order."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    with torch.inference_mode():
-        for turn in range(warmup + rounds):
-            for name, call in calls.items():
-                start = time.perf_counter()
-                call()
-                elapsed = 1000 * (time.perf_counter() - start)
-                if turn >= warmup:
-                    times[name].append(elapsed)
-    return times
-
-
-def high_water(*, forget: bool = False) -> float:
-    """Largest resident size of this process so far, MiB; `forget` starts again from what it holds now.
-
-    Linux hands `ru_maxrss` down from the parent, so there the kernel's own count of this program is read.
-    Elsewhere, and where the kernel refuses to forget, the peak includes the loading of the model.
-    """
-    if forget:
-        gc.collect()
-        with contextlib.suppress(OSError, AttributeError):  # glibc: hand back what is free
-            ctypes.CDLL(None).malloc_trim(0)
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def measure_memory_here(part: str, size: Size, args: argparse.Namespace) -> dict[str, float]:
     """In a process of its own: MiB with the model loaded, and at the peak of two calls."""
     settle(args.threads)
@@ -168,13 +127,6 @@ def restorer_source(name: str) -> Any:
     """`preset:NAME` is an untrained model; anything else is a folder or the name of weights."""
     kind, _, preset = name.partition(":")
     return {"preset": preset} if kind == "preset" else name
-
-
-def settle(threads: int) -> None:
-    """The same number of threads for torch and OpenCV, and no slow denormal numbers."""
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
-    torch.set_flush_denormal(True)
 
 
 def measure_size(size: Size, args: argparse.Namespace) -> dict[str, Any]:

@@ -109,7 +109,9 @@ def conv3x3(
         for n in strips:
             b, top = starts[n]
             bottom = min(top + TILE * rows, height)
-            scratch.fill(x[b], top * step // TILE - 1, None if affine is None else (affine[0][b], affine[1][b]))
+            scratch.fill(
+                x[b], top * step // TILE - 1, None if affine is None else (affine[0][b], affine[1][b])
+            )
             y = scratch.convolve(filters)[: bottom - top, :width]
             part = out[b, top:bottom]
             if bias is None:
@@ -169,7 +171,9 @@ class _Scratch:
         to_patches(self._slices(self.strip, self.rows, 0), self.half.unbind(0))
         to_patches(self._slices(self.half, self.across, 2), self.patches.unbind(1))
         torch.bmm(
-            self.patches.view(products, flat, channels), filters, out=self.products.view(products, flat, wanted)
+            self.patches.view(products, flat, channels),
+            filters,
+            out=self.products.view(products, flat, wanted),
         )
         self._from_patches(self.products.unbind(0), self.half_out.unbind(0))
         places = [self.out[:, :, :, k].transpose(0, 1) for k in range(TILE)]
