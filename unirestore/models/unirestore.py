@@ -325,11 +325,7 @@ class UniRestore(ModelMixin, ConfigMixin):
             repair=self.cfrm if repair else (),
             detach_latent=repair if detach_latent is None else detach_latent,
         )
-        latent, logvar = self.vae.quant_conv(moments).chunk(2, dim=1)  # (B, 4, h, w) each
-        if self.config.sample_posterior:
-            sigma = (0.5 * logvar.clamp(-30, 20)).exp()
-            latent = latent + sigma * _draw(latent.shape, generator, latent)
-        return Encoding(latent * self.config.scaling_factor, skips, size)
+        return Encoding(self._latent(self.vae.quant_conv(moments), generator), skips, size)
 
     def posterior(self, images: torch.Tensor, repair: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance `(B, 4, h, w)`, unscaled, of the padded pictures at full size; what a KL term
@@ -471,6 +467,14 @@ class UniRestore(ModelMixin, ConfigMixin):
         return torch.from_numpy(stack).permute(0, 1, 4, 2, 3).to(images.device, images.dtype) / 255
 
     # ---------------------------------------------------------------- inside
+
+    def _latent(self, moments: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+        """Mean and log-variance `(B, 8, h, w)` -> scaled latent `(B, 4, h, w)`, the mean or a draw."""
+        latent, logvar = moments.chunk(2, dim=1)
+        if self.config.sample_posterior:
+            sigma = (0.5 * logvar.clamp(-30, 20)).exp()
+            latent = latent + sigma * _draw(latent.shape, generator, latent)
+        return latent * self.config.scaling_factor
 
     def _scale(self, scale: int | None) -> int:
         if self.fusion is None:

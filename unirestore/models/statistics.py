@@ -1,0 +1,179 @@
+"""Statistics of a whole photo while only a part of it passes through the network.
+
+OUR ADDITION; there is no such module in the UniRestore paper. GroupNorm, InstanceNorm and the poolings of channel
+attention see the whole picture, so a tile normalised by itself differs from the same pixels in the photo, and two
+tiles from each other: a seam. Here the tiles pass twice. First each tile notes, at the k-th such layer that it
+passes, mean and variance of its core; cores part the photo, so that the merged moments (Chan, Golub and LeVeque,
+"Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979) are those of the photo. Then every
+tile is normalised with the merged ones.
+
+The layers are those of torch and diffusers and stay as they are: `SharedStatistics` is a context that answers for
+them (a `TorchFunctionMode`). It lives as long as one call; nothing is kept on a module. Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+Box = tuple[int, int, int, int]
+"""Top, left, height, width."""
+
+
+class Moments(NamedTuple):
+    """Of each channel of each picture, over `pixels` pixels."""
+
+    pixels: float
+    mean: Tensor
+    """`(B, C)`, float32."""
+    variance: Tensor
+    """`(B, C)`, float32, not below 0; divided by `pixels`."""
+
+    @classmethod
+    def of(cls, x: Tensor, spread: bool = True) -> Moments:
+        """Of `(B, C, h, w)`; without `spread` the variance is left out (0)."""
+        x = x.float()
+        if not spread:
+            mean = x.mean((2, 3))
+            return cls(x.shape[2] * x.shape[3], mean, torch.zeros_like(mean))
+        variance, mean = torch.var_mean(x, (2, 3), correction=0)
+        return cls(x.shape[2] * x.shape[3], mean, variance)
+
+    def merge(self, other: Moments) -> Moments:
+        """Of both parts together."""
+        pixels = self.pixels + other.pixels
+        share = other.pixels / pixels
+        step = other.mean - self.mean
+        return Moments(
+            pixels,
+            self.mean + share * step,
+            (1 - share) * self.variance + share * other.variance + share * (1 - share) * step.square(),
+        )
+
+    def by_group(self, groups: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each channel's group, `(B, C)` both: what a GroupNorm divides by."""
+        mean, variance = (x.unflatten(1, (groups, -1)) for x in (self.mean, self.variance))  # (B, G, C / G)
+        centre = mean.mean(2, keepdim=True)
+        spread = variance.mean(2, keepdim=True) + (mean - centre).square().mean(2, keepdim=True)
+        return (x.expand_as(mean).flatten(1) for x in (centre, spread))
+
+
+def normalise(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`(x - mean) / sqrt(variance + eps) * weight + bias` for `(B, C, ...)`, statistics `(B, C)` in float32 and
+    affine `(C,)`; a result of x's type, in one pass."""
+    weight, bias = (value if value is None else value.float() for value in (weight, bias))
+    rows = [
+        F.batch_norm(x[b : b + 1], mean[b], variance[b], weight, bias, training=False, eps=eps)
+        for b in range(len(x))
+    ]
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+class SharedStatistics(TorchFunctionMode):
+    """While a tile passes: answers GroupNorm and global means, in the order in which they are asked.
+
+    Args:
+        tile: height and width of the tile, in any unit.
+        core: the part of the tile that counts, in the same unit.
+        known: moments of the photo, one for each layer in order, as another pass noted them; None: each layer
+            computes its own of the tile.
+        noted: a list into which the moments of the core are merged, layer by layer; None: nothing is noted.
+
+    Raises RuntimeError where the tile passes more layers than `known` has.
+    """
+
+    def __init__(
+        self,
+        tile: tuple[int, int],
+        core: Box,
+        known: Sequence[Moments] | None = None,
+        noted: list[Moments] | None = None,
+    ) -> None:
+        super().__init__()
+        self.tile, self.core, self.known, self.noted = tile, core, known, noted
+        self.layer = 0
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is F.group_norm or function is torch.group_norm:
+            return self._group_norm(*args, **kwargs)
+        if function is F.adaptive_avg_pool2d and args[1] in (1, (1, 1)):
+            return self._mean(args[0], True)
+        if function is Tensor.mean and tuple(_dims(args, kwargs)) == (2, 3):
+            keep = kwargs.get("keepdim", args[2] if len(args) > 2 else False)
+            return self._mean(args[0], keep)
+        return function(*args, **kwargs)
+
+    def moments(self, x: Tensor, spread: bool = True) -> Moments | None:
+        """Counts a layer whose input is `x` `(B, C, ...)`; its moments in the photo, None: the tile's own."""
+        index, self.layer = self.layer, self.layer + 1
+        if self.noted is not None:
+            own = Moments.of(self._core_of(x), spread)
+            if index < len(self.noted):
+                self.noted[index] = self.noted[index].merge(own)
+            else:
+                self.noted.append(own)
+        if self.known is None:
+            return None
+        if index >= len(self.known):
+            raise RuntimeError(
+                f"layer {index + 1} of {len(self.known)}: a tile takes another way than those before"
+            )
+        return self.known[index]
+
+    def _group_norm(
+        self,
+        x: Tensor,
+        num_groups: int,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+        cudnn_enabled: bool = True,
+    ) -> Tensor:
+        moments = self.moments(x)
+        if moments is None:
+            return torch.group_norm(x, num_groups, weight, bias, eps)
+        return normalise(x, *moments.by_group(num_groups), weight, bias, eps)
+
+    def _mean(self, x: Tensor, keepdim: bool) -> Tensor:
+        moments = self.moments(x, spread=False)
+        if moments is None:
+            return torch.mean(x, (2, 3), keepdim=keepdim)
+        mean = moments.mean.to(x.dtype)
+        return mean[..., None, None] if keepdim else mean
+
+    def _core_of(self, x: Tensor) -> Tensor:
+        """The core of the tile's features `(B, C, h, w)`, or `(B, C, h w)` as attention has them."""
+        if x.ndim == 3:
+            stride = (self.tile[0] * self.tile[1] / x.shape[2]) ** 0.5
+            x = x.unflatten(2, (round(self.tile[0] / stride), -1))
+        (top, height), (left, width) = (
+            _part(start, length, whole, size)
+            for start, length, whole, size in zip(self.core[:2], self.core[2:], self.tile, x.shape[2:])
+        )
+        return x[..., top : top + height, left : left + width]
+
+
+def _part(start: int, length: int, whole: int, size: int) -> tuple[int, int]:
+    """`start` and `length` of `whole`, scaled to `size`; a pixel at least."""
+    first = min(start * size // whole, size - 1)
+    return first, max(1, -(-(start + length) * size // whole) - first)
+
+
+def _dims(args: Sequence, kwargs: dict) -> Sequence[int]:
+    dims = args[1] if len(args) > 1 else kwargs.get("dim", ())
+    return dims if isinstance(dims, (tuple, list)) else (dims,)
