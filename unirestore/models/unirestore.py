@@ -510,15 +510,14 @@ class UniRestore(ModelMixin, ConfigMixin):
             raise ValueError("pass noise or generator, not both")
         if generator is not None:
             return _draw(latent.shape, generator, latent)
-        fixed = _draw((1, *latent.shape[1:]), torch.Generator().manual_seed(0), latent)
         if noise is None:
-            return fixed.expand_as(latent)
+            return _fixed_draw(latent)
         noise = torch.as_tensor(noise, dtype=latent.dtype, device=latent.device)
         try:
             if noise.ndim < 4 or noise.shape[-2:] == latent.shape[-2:]:
                 return noise.expand_as(latent)
             height, width = noise.shape[-2:]
-            full = fixed.expand_as(latent).clone()
+            full = _fixed_draw(latent).clone()
             full[..., :height, :width] = noise  # the padded margin keeps the fixed draw
             if height > latent.shape[-2] or width > latent.shape[-1]:
                 raise RuntimeError
@@ -548,6 +547,12 @@ def _draw(shape: Sequence[int], generator: torch.Generator | None, like: torch.T
     """Normal noise in float32 on the generator's device, then moved to where it is needed."""
     device = generator.device if generator is not None else like.device
     return torch.randn(tuple(shape), generator=generator, device=device).to(like.device, like.dtype)
+
+
+def _fixed_draw(latent: torch.Tensor) -> torch.Tensor:
+    """The same noise for every picture and call, of the latent's shape."""
+    fixed = _draw((1, *latent.shape[1:]), torch.Generator().manual_seed(0), latent)
+    return fixed.expand_as(latent)
 
 
 def _check_output(output: str, known: Sequence[str] = ("image", "features")) -> None:

@@ -19,9 +19,9 @@ MAX_INFERENCE_STEPS = 4
 @lru_cache(maxsize=1)
 def alphas_cumprod() -> torch.Tensor:
     """alpha-bar of every timestep, `(1000,)` float32 on the CPU; do not write into it."""
-    with torch.device("cpu"):
-        betas = torch.linspace(0.00085**0.5, 0.012**0.5, TRAIN_STEPS, dtype=torch.float32) ** 2
-        return torch.cumprod(1.0 - betas, dim=0)
+    ends = 0.00085**0.5, 0.012**0.5
+    betas = torch.linspace(*ends, TRAIN_STEPS, dtype=torch.float32, device="cpu") ** 2
+    return torch.cumprod(1.0 - betas, dim=0)
 
 
 def _coefficients(timestep: int | torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
