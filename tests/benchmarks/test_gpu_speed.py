@@ -1,0 +1,40 @@
+"""The benchmark of the GPU says why it does nothing where there is none. No test asserts a time."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_speed.py"
+    spec = importlib.util.spec_from_file_location("gpu_speed", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(benchmark, capsys):
+    assert benchmark.main([]) == {}
+    assert "finds no CUDA GPU" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_every_arm_is_measured(benchmark, tmp_path):
+    out = tmp_path / "gpu.json"
+    arms = ["float32", "bfloat16"]
+    figures = benchmark.main(
+        ["--preset", "tiny", "--size", "64x64", "--rounds", "2", "--json", str(out), "--arms", *arms]
+    )
+    assert set(figures) == set(arms) == set(json.loads(out.read_text())["arms"])
+
+
+@pytest.mark.parametrize("bad", [["--size", "64"], ["--size", "0x8"], ["--rounds", "0"], ["--arms", "int8"]])
+def test_bad_arguments_are_told(benchmark, bad, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.parse(bad)
+    assert bad[0] in capsys.readouterr().err
