@@ -9,8 +9,8 @@ Arms, each in channels-last layout, with random weights (they change no time):
     bfloat16   plain
     compiled   bfloat16, torch.compile(mode="max-autotune"), which replays a CUDA graph; its warm-up is printed
 
-Times are medians of CUDA events over the rounds, one photo at a time, the photo on the GPU already. Without a GPU it says
-so and ends with 0. Memory: the allocator's peak. About five minutes, most of it compiling.
+Times are medians of CUDA events over the rounds, one photo at a time, the photo on the GPU already. Without a GPU it
+says so and ends with 0. Memory: the allocator's peak. About five minutes, most of it compiling.
 """
 
 from __future__ import annotations
