@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -461,6 +462,47 @@ def test_the_debug_config_runs_from_start_to_report(train, tmp_path, monkeypatch
     assert set(report["conditions"]) == {"haze", "rain", "clean"}
     assert report["conditions"]["haze"]["photos"] == 8
     assert (tmp_path / "run" / "iter_10.pth").is_file() and (tmp_path / "run" / "restorer").is_dir()
+
+
+@pytest.mark.slow
+def test_the_main_job_at_the_paper_s_size_trains_and_tests(train, scenes, detector, tmp_path):
+    """One step and one photo of 64 pixels with random base weights: 1,071 M parameters on a CPU."""
+    memory = Path("/proc/meminfo")
+    free = (
+        [line for line in memory.read_text().splitlines() if line.startswith("MemAvailable")]
+        if memory.is_file()
+        else []
+    )
+    if not free or int(free[0].split()[1]) < 12 * 2**20:
+        pytest.skip("needs 12 GB of free memory")
+    full = tmp_path / "full.py"
+    measure = dict(
+        detector=dict(detector, input_size=64),
+        conditions=dict(haze=dict(set=scenes, weather="haze")),
+        arms=["none", "det"],
+        size=64,
+        limit=1,
+        resamples=2,
+    )
+    full.write_text(
+        f"_base_ = {str(REPOSITORY / 'configs' / 'tfa_det_full.py')!r}\n"
+        "model = dict(restorer=dict(_delete_=True, preset='sd_turbo'), "
+        f"downstream=dict(_delete_=True, type='FrozenDetector', **{measure['detector']!r}))\n"
+        f"train_dataloader = dict(dataset=dict(sources=[dict(set={scenes!r})]))\n"
+        f"measure = dict(_delete_=True, **{measure!r})\n"
+    )
+    work = tmp_path / "run"
+    options = ["train_cfg.max_iters=1", "param_scheduler.0.total_steps=11", "train_dataloader.batch_size=1"]
+    options += ["train_dataloader.dataset.size=64", "train_dataloader.num_workers=0"]
+    options += ["train_dataloader.persistent_workers=False"]
+    try:
+        train.main([str(full), "--work-dir", str(work), "--cfg-options", *options])
+        report = json.loads((work / "report.json").read_text())
+        assert set(report["conditions"]["haze"]["arms"]) == {"clean", "none", "det"}
+        trained = (work / "iter_1.pth").stat().st_size
+        assert trained < 300e6  # TFA, prompts and their optimiser, not the 4.3 GB around them
+    finally:
+        shutil.rmtree(work, ignore_errors=True)  # 4.5 GB
 
 
 def test_ablation_takes_parts_away_from_the_config_s_own_restorer():
