@@ -21,7 +21,8 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from .winograd import Filters, Moments, WinogradConv2d, conv3x3, fits, pays, sum_up
+from .statistics import Moments, photo_moments
+from .winograd import Filters, WinogradConv2d, conv3x3, fits, moments_of_rows, pays
 
 NARROWEST = 64
 """Channels below which a direct convolution is as fast."""
@@ -83,11 +84,13 @@ class FusedResnetBlock(nn.Module):
         bias = block.conv1.bias
         if block.time_emb_proj is not None:
             bias = bias + block.time_emb_proj(temb if block.skip_time_act else F.silu(temb))  # (B, Co)
-        affine = _affine(block.norm1, sum_up(x))
-        y, moments = conv3x3(x, self.filters1(), bias, affine=affine, moments=True)
+        shared = photo_moments(x.permute(0, 3, 1, 2))
+        affine = _affine(block.norm1, moments_of_rows(x) if shared is None else shared)
+        y, moments = conv3x3(x, self.filters1(), bias, affine=affine, moments=shared is None)
         if block.conv_shortcut is not None:
             x = F.linear(x, block.conv_shortcut.weight.flatten(1), block.conv_shortcut.bias)
-        affine = _affine(block.norm2, moments)
+        shared = photo_moments(y.permute(0, 3, 1, 2))
+        affine = _affine(block.norm2, moments if shared is None else shared)
         y, _ = conv3x3(y, self.filters2(), block.conv2.bias, affine=affine, residual=x)
         if block.output_scale_factor != 1:
             y /= block.output_scale_factor
@@ -96,16 +99,9 @@ class FusedResnetBlock(nn.Module):
 
 def _affine(norm: nn.GroupNorm, moments: Moments) -> tuple[Tensor, Tensor]:
     """A GroupNorm whose statistics are known, as scale and shift of each channel, `(B, C)` both."""
-    batch, channels = moments.total.shape
-    count = moments.pixels * (channels // norm.num_groups)
-    mean, square = (
-        sums.view(batch, norm.num_groups, -1).sum(-1, keepdim=True) / count
-        for sums in (moments.total, moments.squares)
-    )  # (B, G, 1), float64
-    inverse = (square - mean.square()).clamp_min(0).add(norm.eps).rsqrt()
-    scale = norm.weight.view(norm.num_groups, -1) * inverse
-    shift = norm.bias.view(norm.num_groups, -1) - mean * scale
-    return scale.flatten(1).to(norm.weight.dtype), shift.flatten(1).to(norm.weight.dtype)
+    mean, variance = moments.by_group(norm.num_groups)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    return scale.to(norm.weight.dtype), (norm.bias - mean * scale).to(norm.weight.dtype)
 
 
 class EnlargingConv(nn.Module):

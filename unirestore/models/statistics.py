@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function_unary
 
 Box = tuple[int, int, int, int]
 """Top, left, height, width."""
@@ -81,6 +81,14 @@ def normalise(
     return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
+def photo_moments(x: Tensor) -> Moments | None:
+    """Of the photo, where `x` `(B, C, h, w)` is what a norm gets of a tile and a `SharedStatistics` knows them; else
+    None. For norms that are no `group_norm`, because something is fused with them."""
+    if has_torch_function_unary(x):
+        return handle_torch_function(photo_moments, (x,), x)
+    return None
+
+
 class SharedStatistics(TorchFunctionMode):
     """While a tile passes: answers GroupNorm and global means, in the order in which they are asked.
 
@@ -111,6 +119,8 @@ class SharedStatistics(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is F.group_norm or function is torch.group_norm:
             return self._group_norm(*args, **kwargs)
+        if function is photo_moments:
+            return self.moments(*args)
         if function is F.adaptive_avg_pool2d and args[1] in (1, (1, 1)):
             return self._mean(args[0], True)
         if function is Tensor.mean and tuple(_dims(args, kwargs)) == (2, 3):

@@ -22,11 +22,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .statistics import Moments
 
 TILE = 4
 """Side of the outputs of one patch; the patch has 6, two more."""
@@ -38,15 +39,7 @@ _G = torch.tensor(
 ) / torch.tensor([[24], [24], [24], [24], [24], [24]], dtype=torch.float64)
 
 
-class Moments(NamedTuple):
-    """Sums over the pixels of a picture, float64 `(B, C)`, and how many pixels there are."""
-
-    total: Tensor
-    squares: Tensor
-    pixels: int
-
-
-def sum_up(x: Tensor) -> Moments:
+def moments_of_rows(x: Tensor) -> Moments:
     """Moments of `(B, H, W, C)`, contiguous; a few rows at a time, so that the squares stay in the cache."""
     batch, height, width, channels = x.shape
     sums = x.new_zeros(2, batch, channels, dtype=torch.float64)
@@ -55,7 +48,14 @@ def sum_up(x: Tensor) -> Moments:
             flat = part.flatten(0, 1)
             sums[0, b] += flat.sum(0)
             sums[1, b] += flat.square().sum(0)
-    return Moments(sums[0], sums[1], height * width)
+    return _moments(sums[0], sums[1], height * width)
+
+
+def _moments(total: Tensor, squares: Tensor, pixels: int) -> Moments:
+    """From sums over the pixels, float64 `(B, C)`."""
+    mean = total / pixels
+    variance = (squares / pixels - mean.square()).clamp_min(0)
+    return Moments(pixels, mean, variance)
 
 
 def transform_filters(weight: Tensor, enlarge: bool = False) -> Tensor:
@@ -87,7 +87,7 @@ def conv3x3(
         bias: `(Co,)` or `(B, Co)`.
         affine: scale and shift, `(B, Ci)` each: the input becomes `silu(x * scale + shift)` first, its padding zero.
         residual: `(B, H, W, Co)`, added to the result.
-        moments: give the sums of the result too, for the norm that follows.
+        moments: give the moments of the result too, float64, for the norm that follows.
         enlarge: convolve x enlarged to `(B, 2H, 2W, Ci)` by nearest neighbour; `filters` are
             `transform_filters(weight, enlarge=True)`.
 
@@ -129,7 +129,7 @@ def conv3x3(
     if sums is None:
         return out, None
     total, squares = sums.double().view(batch, -1, 2, wanted).sum(1).unbind(1)
-    return out, Moments(total, squares, height * width)
+    return out, _moments(total, squares, height * width)
 
 
 class _Scratch:
