@@ -16,6 +16,8 @@ from concurrent.futures import BrokenExecutor
 from unirestore.version import __version__
 
 COMMANDS = {
+    "restore": "restore photos: files, folders, standard input",
+    "compare": "photos and what restoring makes of them, side by side",
     "degrade": "spoil a folder of photos by a recipe, or replay a manifest",
     "depth": "write the depth of photos with a model of transformers",
     "dataset": "build a data set of pairs: folders or WebDataset shards",

@@ -152,3 +152,21 @@ class _Canvas:
         width, height = self.image.size
         x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
         return x1, y1, max(x1, min(x2, width - 1)), max(y1, min(y2, height - 1))
+
+
+def labelled(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pictures of one size side by side, each with its title above: `(H, W)` or `(H, W, 3)` uint8 ->
+    `(H + bar, W * count + gaps, 3)`."""
+    first = next(iter(pictures.values()))
+    height, width = first.shape[:2]
+    size = min(28, max(9, width // 24))
+    bar, gap = 2 * size, max(2, size // 4)
+    sheet = Image.new("RGB", (len(pictures) * (width + gap) - gap, height + bar), "#10141a")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=size)
+    for index, (title, picture) in enumerate(pictures.items()):
+        left = index * (width + gap)
+        sheet.paste(Image.fromarray(picture).convert("RGB"), (left, bar))
+        while title and draw.textlength(title, font=font) > width - size:
+            title = title[:-1]  # a long name loses its end
+        draw.text((left + size // 2, size // 2), title, fill="#ffffff", font=font)
+    return np.asarray(sheet)

@@ -65,12 +65,16 @@ class Prior(nn.Module):
     ) -> torch.Tensor:
         """The degraded latent, noised to t = 999, walked back by `num_inference_steps` (1-4) DDIM steps.
 
+        The prior may be of another number type than the autoencoder around it: what comes back is of the latent's.
         Raises ValueError for another number of steps.
         """
         if num_inference_steps not in range(1, MAX_INFERENCE_STEPS + 1):
             raise ValueError(
                 f"num_inference_steps must be 1 to {MAX_INFERENCE_STEPS}, got {num_inference_steps!r}"
             )
+        wanted = latent.dtype
+        own = next((value.dtype for value in self.parameters()), wanted)
+        latent, noise = latent.to(own), noise.to(own)
         z = self.add_noise(latent, noise, TRAIN_STEPS - 1)
         for step in range(num_inference_steps):
             t = round(TRAIN_STEPS * (num_inference_steps - step) / num_inference_steps) - 1
@@ -78,4 +82,4 @@ class Prior(nn.Module):
             earlier = max(t - TRAIN_STEPS // num_inference_steps, 0)
             epsilon = self.predict_noise(z, t, latent)
             z = self.add_noise(self.predict_clean(z, epsilon, t), epsilon, earlier)
-        return z
+        return z.to(wanted)
