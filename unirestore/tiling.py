@@ -18,8 +18,11 @@ Apache-2.0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from fractions import Fraction
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -34,8 +37,13 @@ STATISTICS = ("global", "tile")
 WIDEST_LOW = 128
 """Latents along the side of a wide tile, at most (unless the tile itself is wider): 1024 pixels."""
 
-Stage = Callable[[Box], Sequence[Tensor]]
-"""A box of the photo -> features of it, `(B, C, height / stride, width / stride)` each."""
+CROPS = 4
+"""Crops along the side of a tile, when statistics are gathered."""
+SMALLEST_CROP = 4
+"""Its side, in multiples of the grid."""
+
+Stage = Callable[[Sequence[Box]], Sequence[Tensor]]
+"""K boxes of the photo, all of one size -> features of them, `(K B, C, height / stride, width / stride)` each."""
 
 
 # -------------------------------------------------------------------- where tiles lie, and how they are blended
@@ -53,7 +61,7 @@ def tile_starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list
 def cuts(starts: Sequence[int], tile: int, length: int, multiple: int = 1) -> list[int]:
     """Borders of the tiles' cores along a side, one more than there are tiles: 0, the middles of what
     neighbours share (multiples of `multiple`), `length`."""
-    middles = [(a + tile + b) // 2 // multiple * multiple for a, b in zip(starts, starts[1:])]
+    middles = [(a + tile + b) // 2 // multiple * multiple for a, b in pairwise(starts)]
     return [0, *middles, length]
 
 
@@ -76,7 +84,7 @@ class Grid:
     def __init__(self, height: int, width: int, tile: int, overlap: int, multiple: int = 1) -> None:
         self.size = (height, width)
         self.tile = (min(tile, height), min(tile, width))
-        self.overlap = overlap
+        self.overlap, self.multiple = overlap, multiple
         self.starts, self.cuts = [], []
         for length, side in zip(self.size, self.tile):
             starts = tile_starts(length, side, overlap, multiple)
@@ -101,6 +109,25 @@ class Grid:
             place.append(borders[index] - starts[index])
             size.append(borders[index + 1] - borders[index])
         return (*place, *size)
+
+    def crops(self) -> Grid:
+        """A grid of smaller tiles over the same picture, for `gather`."""
+        side = max(min(self.tile) // CROPS, SMALLEST_CROP * self.multiple) // self.multiple * self.multiple
+        overlap = max(self.multiple, side // 4 // self.multiple * self.multiple)
+        return Grid(*self.size, side, overlap, self.multiple)
+
+    def groups(self, area: int) -> list[list[tuple[int, int]]]:
+        """All tiles, in groups of about `area` in all, each from all over the picture."""
+        rows, columns = len(self.starts[0]), len(self.starts[1])
+        share = (
+            max(1.0, len(self) * self.tile[0] * self.tile[1] / area) ** 0.5
+        )  # tiles to take one of, a side
+        down, across = (min(math.ceil(share), count) for count in (rows, columns))
+        return [
+            [(row, column) for row in range(y, rows, down) for column in range(x, columns, across)]
+            for y in range(down)
+            for x in range(across)
+        ]
 
     def weights(self, side: int, index: int, stride: Fraction) -> Tensor:
         """`ramp` of a tile along the height (0) or the width (1)."""
@@ -164,8 +191,8 @@ def run_stage(stage: Stage, grid: Grid, strides: Sequence[Fraction | int], stati
     known = gather(stage, grid) if statistics == "global" and len(grid) > 1 else None
     canvases = [Canvas(grid, stride) for stride in strides]
     for row, column in grid:
-        with SharedStatistics(grid.tile, grid.core(row, column), known=known):
-            outputs = stage(grid.box(row, column))
+        with SharedStatistics(grid.tile, [grid.core(row, column)], known=known) if known else nullcontext():
+            outputs = stage([grid.box(row, column)])
         for canvas, x in zip(canvases, outputs, strict=True):
             canvas.add(row, column, x)
         del outputs
@@ -173,11 +200,13 @@ def run_stage(stage: Stage, grid: Grid, strides: Sequence[Fraction | int], stati
 
 
 def gather(stage: Stage, grid: Grid) -> list[Moments]:
-    """The statistics of the whole picture, layer by layer: every tile once, each normalised by itself."""
+    """The statistics of the whole picture, layer by layer. All of it passes in small crops, at a time as many
+    as have a tile's area, from all over the picture; each such group is normalised with its own moments."""
     noted: list[Moments] = []
-    for row, column in grid:
-        with SharedStatistics(grid.tile, grid.core(row, column), noted=noted):
-            stage(grid.box(row, column))
+    crops = grid.crops()
+    for group in crops.groups(grid.tile[0] * grid.tile[1]):
+        with SharedStatistics(crops.tile, [crops.core(*place) for place in group], noted=noted):
+            stage([crops.box(*place) for place in group])
     return noted
 
 
@@ -242,12 +271,12 @@ def restore_tiled(
         noise = scale * shrink(noise, scale)  # as UniRestore.forward
     noise = model._noise(latent, noise, generator)
     (latent,) = run_stage(
-        lambda box: [model.prior.restore(_crop(latent, box), _crop(noise, box), num_inference_steps)],
+        lambda boxes: [model.prior.restore(_crop(latent, boxes), _crop(noise, boxes), num_inference_steps)],
         low,
         [1],
         statistics,
     )
-    (x,) = run_stage(lambda box: [_begin(model, _crop(latent, box))], low, [1], statistics)
+    (x,) = run_stage(lambda boxes: [_begin(model, _crop(latent, boxes))], low, [1], statistics)
     gates = _gates(model, skips, task, grid)
     return _ascend(model, x, skips, gates, task, seen, grid, scale, statistics)[..., :height, :width]
 
@@ -282,14 +311,14 @@ def _encode(
     """Latent and skips of the whole padded picture, as `UniRestore.encode`."""
     encoder = model.vae.encoder
 
-    def descend(box: Box) -> list[Tensor]:
-        x, skips = encoder.descend(2 * _crop(padded, box) - 1, model.cfrm)
+    def descend(boxes: Sequence[Box]) -> list[Tensor]:
+        x, skips = encoder.descend(2 * _crop(padded, boxes) - 1, model.cfrm)
         return [x, *skips]
 
     x, *skips = run_stage(descend, grid, (8, 2, 4), statistics)
 
-    def finish(box: Box) -> list[Tensor]:
-        moments, (skip,) = encoder.finish(_crop(x, box), repair=model.cfrm)
+    def finish(boxes: Sequence[Box]) -> list[Tensor]:
+        moments, (skip,) = encoder.finish(_crop(x, boxes), repair=model.cfrm)
         return [model.vae.quant_conv(moments), skip]
 
     moments, skip = run_stage(finish, low, (1, 1), statistics)
@@ -345,26 +374,31 @@ def _ascend(
     """The up blocks and what makes the picture; the padding is still on it."""
     prompt = model.prompts[task].expand(len(x), -1, -1) if gates else None
 
-    def stage(box: Box) -> list[Tensor]:
+    def stage(boxes: Sequence[Box]) -> list[Tensor]:
         def adapt(level: int, features: Tensor) -> Tensor:
-            skip = _crop(skips[-1 - level], box, Fraction(1, LATENT_STRIDE >> level))
-            return model.tfa[level].adapt(features, skip, gates[level])
+            skip = _crop(skips[-1 - level], boxes, Fraction(1, LATENT_STRIDE >> level))
+            return model.tfa[level].adapt(features, skip, gates[level].repeat(len(boxes), 1, 1, 1))
 
-        start = _crop(x, box, Fraction(1, LATENT_STRIDE))
+        start = _crop(x, boxes, Fraction(1, LATENT_STRIDE))
         features, _ = model.vae.decoder.ascend(start, adapt if gates else None)
         if model.fusion is None:
             return [model._own_picture(features)]
-        full, small = [_crop(y, box, scale) for y in seen.full], [_crop(y, box) for y in seen.small]
-        return [model._fuse(features, prompt, full, small, scale)]
+        full, small = [_crop(y, boxes, scale) for y in seen.full], [_crop(y, boxes) for y in seen.small]
+        own = None if prompt is None else prompt.repeat(len(boxes), 1, 1)
+        return [model._fuse(features, own, full, small, scale)]
 
     (picture,) = run_stage(stage, grid, [Fraction(1, scale)], statistics)
     return picture
 
 
-def _crop(x: Tensor, box: Box, factor: Fraction | int = 1) -> Tensor:
-    """A box of `x`, which has `factor` pixels to a unit of the box; cut short where x ends."""
-    top, left, height, width = (int(length * factor) for length in box)
-    return x[..., top : top + height, left : left + width]
+def _crop(x: Tensor, boxes: Sequence[Box], factor: Fraction | int = 1) -> Tensor:
+    """Boxes of `x`, which has `factor` pixels to a unit, one after the other: `(K B, C, h, w)`. A single box is
+    cut short where x ends; several are continued to one size."""
+    crops = []
+    for box in boxes:
+        top, left, height, width = (int(length * factor) for length in box)
+        crops.append(x[..., top : top + height, left : left + width])
+    return crops[0] if len(crops) == 1 else torch.cat([pad_to(crop, height, width) for crop in crops])
 
 
 def _low_grid(size: tuple[int, int], tile: int, multiple: int) -> Grid:

@@ -2,10 +2,11 @@
 
 OUR ADDITION; there is no such module in the UniRestore paper. GroupNorm, InstanceNorm and the poolings of channel
 attention see the whole picture, so a tile normalised by itself differs from the same pixels in the photo, and two
-tiles from each other: a seam. Here the tiles pass twice. First each tile notes, at the k-th such layer that it
-passes, mean and variance of its core; cores part the photo, so that the merged moments (Chan, Golub and LeVeque,
-"Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979) are those of the photo. Then every
-tile is normalised with the merged ones.
+tiles from each other: a seam. So the photo passes twice. First it passes in small crops, a batch of crops from all
+over the photo at a time: the k-th such layer is normalised with the moments of the whole batch, and notes them. Crops
+have cores that part the photo, so that merging the moments of all batches (Chan, Golub and LeVeque, "Updating
+Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979) gives those of the photo. Then the tiles
+pass, each normalised with these.
 
 The layers are those of torch and diffusers and stay as they are: `SharedStatistics` is a context that answers for
 them (a `TorchFunctionMode`). It lives as long as one call; nothing is kept on a module. Apache-2.0.
@@ -14,6 +15,7 @@ them (a `TorchFunctionMode`). It lives as long as one call; nothing is kept on a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -74,11 +76,12 @@ def normalise(
     """`(x - mean) / sqrt(variance + eps) * weight + bias` for `(B, C, ...)`, statistics `(B, C)` in float32 and
     affine `(C,)`; a result of x's type, in one pass."""
     weight, bias = (value if value is None else value.float() for value in (weight, bias))
-    rows = [
-        F.batch_norm(x[b : b + 1], mean[b], variance[b], weight, bias, training=False, eps=eps)
-        for b in range(len(x))
-    ]
-    return rows[0] if len(rows) == 1 else torch.cat(rows)
+    result = torch.empty_like(x)
+    for b in range(len(x)):
+        result[b : b + 1] = F.batch_norm(
+            x[b : b + 1], mean[b], variance[b], weight, bias, training=False, eps=eps
+        )
+    return result
 
 
 def photo_moments(x: Tensor) -> Moments | None:
@@ -90,14 +93,15 @@ def photo_moments(x: Tensor) -> Moments | None:
 
 
 class SharedStatistics(TorchFunctionMode):
-    """While a tile passes: answers GroupNorm and global means, in the order in which they are asked.
+    """While one tile or several crops of a photo pass: answers GroupNorm and global means, in the order in which they
+    are asked.
 
     Args:
-        tile: height and width of the tile, in any unit.
-        core: the part of the tile that counts, in the same unit.
+        tile: height and width of the tile or of every crop, in any unit.
+        cores: the part of the tile, or of each crop, that counts, in the same unit. Batches are crop by crop: K x B.
         known: moments of the photo, one for each layer in order, as another pass noted them; None: each layer
-            computes its own of the tile.
-        noted: a list into which the moments of the core are merged, layer by layer; None: nothing is noted.
+            takes those of the cores.
+        noted: a list into which the moments of the cores are merged, layer by layer; None: nothing is noted.
 
     Raises RuntimeError where the tile passes more layers than `known` has.
     """
@@ -105,12 +109,12 @@ class SharedStatistics(TorchFunctionMode):
     def __init__(
         self,
         tile: tuple[int, int],
-        core: Box,
+        cores: Sequence[Box],
         known: Sequence[Moments] | None = None,
         noted: list[Moments] | None = None,
     ) -> None:
         super().__init__()
-        self.tile, self.core, self.known, self.noted = tile, core, known, noted
+        self.tile, self.cores, self.known, self.noted = tile, cores, known, noted
         self.layer = 0
 
     def __torch_function__(
@@ -128,22 +132,26 @@ class SharedStatistics(TorchFunctionMode):
             return self._mean(args[0], keep)
         return function(*args, **kwargs)
 
-    def moments(self, x: Tensor, spread: bool = True) -> Moments | None:
-        """Counts a layer whose input is `x` `(B, C, ...)`; its moments in the photo, None: the tile's own."""
+    def moments(self, x: Tensor, spread: bool = True) -> Moments:
+        """Counts a layer whose input is `x` `(K B, C, ...)`; what it is normalised with, `(K B, C)`."""
         index, self.layer = self.layer, self.layer + 1
-        if self.noted is not None:
-            own = Moments.of(self._core_of(x), spread)
-            if index < len(self.noted):
-                self.noted[index] = self.noted[index].merge(own)
-            else:
-                self.noted.append(own)
-        if self.known is None:
-            return None
-        if index >= len(self.known):
-            raise RuntimeError(
-                f"layer {index + 1} of {len(self.known)}: a tile takes another way than those before"
-            )
-        return self.known[index]
+        if self.known is not None:
+            if index >= len(self.known):
+                raise RuntimeError(
+                    f"layer {index + 1} of {len(self.known)}: a tile takes another way than those before"
+                )
+            shared = self.known[index]
+        else:
+            crops = zip(x.chunk(len(self.cores)), self.cores)
+            shared = reduce(Moments.merge, (Moments.of(self._core_of(y, core), spread) for y, core in crops))
+            if self.noted is not None:
+                if index < len(self.noted):
+                    self.noted[index] = self.noted[index].merge(shared)
+                else:
+                    self.noted.append(shared)
+        if len(self.cores) == 1:
+            return shared
+        return Moments(shared.pixels, *(y.repeat(len(self.cores), 1) for y in shared[1:]))
 
     def _group_norm(
         self,
@@ -154,26 +162,20 @@ class SharedStatistics(TorchFunctionMode):
         eps: float = 1e-5,
         cudnn_enabled: bool = True,
     ) -> Tensor:
-        moments = self.moments(x)
-        if moments is None:
-            return torch.group_norm(x, num_groups, weight, bias, eps)
-        return normalise(x, *moments.by_group(num_groups), weight, bias, eps)
+        return normalise(x, *self.moments(x).by_group(num_groups), weight, bias, eps)
 
     def _mean(self, x: Tensor, keepdim: bool) -> Tensor:
-        moments = self.moments(x, spread=False)
-        if moments is None:
-            return torch.mean(x, (2, 3), keepdim=keepdim)
-        mean = moments.mean.to(x.dtype)
+        mean = self.moments(x, spread=False).mean.to(x.dtype)
         return mean[..., None, None] if keepdim else mean
 
-    def _core_of(self, x: Tensor) -> Tensor:
-        """The core of the tile's features `(B, C, h, w)`, or `(B, C, h w)` as attention has them."""
+    def _core_of(self, x: Tensor, core: Box) -> Tensor:
+        """The core of features `(B, C, h, w)`, or `(B, C, h w)` as attention has them."""
         if x.ndim == 3:
             stride = (self.tile[0] * self.tile[1] / x.shape[2]) ** 0.5
             x = x.unflatten(2, (round(self.tile[0] / stride), -1))
         (top, height), (left, width) = (
             _part(start, length, whole, size)
-            for start, length, whole, size in zip(self.core[:2], self.core[2:], self.tile, x.shape[2:])
+            for start, length, whole, size in zip(core[:2], core[2:], self.tile, x.shape[2:])
         )
         return x[..., top : top + height, left : left + width]
 
