@@ -71,7 +71,7 @@ def test_unknown_name_lists_the_public_ones():
 
 
 def test_public_names():
-    assert unirestore.__all__ == ["__version__", "UniRestore"]
+    assert unirestore.__all__ == ["__version__", "RestorationPipeline", "UniRestore"]
     assert set(unirestore.__all__) <= set(dir(unirestore))
     assert unirestore.UniRestore is unirestore.models.UniRestore
     assert unirestore.__version__.count(".") == 2

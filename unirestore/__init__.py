@@ -20,6 +20,7 @@ from .version import __version__
 
 # public name -> module that defines it
 _LAZY = {
+    "RestorationPipeline": ".pipeline",
     "UniRestore": ".models",
 }
 

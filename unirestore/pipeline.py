@@ -127,7 +127,13 @@ class RestorationPipeline:
         return self._restore(photos, **options)
 
     def restore_file(
-        self, source: str | Path | bytes, target: Any, *, quality: int = 95, format: str | None = None, **options: Any
+        self,
+        source: str | Path | bytes,
+        target: Any,
+        *,
+        quality: int = 95,
+        format: str | None = None,
+        **options: Any,
     ) -> None:
         """Restores a photo file into another; what the file holds beside colours is kept, see `data.photo_files`.
 
@@ -153,7 +159,9 @@ class RestorationPipeline:
         if tile not in ("auto", None) and (isinstance(tile, (bool, str)) or int(tile) != tile or tile < 1):
             raise ValueError(f'tile must be a number of pixels, "auto" or None, got {tile!r}')
         if options["color_fix"] is not None and options["color_fix"] not in COLOR_FIXES:
-            raise ValueError(f"color_fix must be {', '.join(COLOR_FIXES)} or None, got {options['color_fix']!r}")
+            raise ValueError(
+                f"color_fix must be {', '.join(COLOR_FIXES)} or None, got {options['color_fix']!r}"
+            )
         if options["steps"] not in range(1, MAX_INFERENCE_STEPS + 1):
             raise ValueError(f"steps must be 1 to {MAX_INFERENCE_STEPS}, got {options['steps']!r}")
         if isinstance(options["seed"], bool) or not isinstance(options["seed"], int) or options["seed"] < 0:

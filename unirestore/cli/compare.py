@@ -38,10 +38,15 @@ def run(args: argparse.Namespace) -> int:
             try:
                 photo = read_photo(job.source)
                 restored = restore.loaded()(photo, **restore.options)
-                shown_as = {Path(job.source).name: photo.colours(8), f"restored, {args.task}": restored.colours(8)}
+                shown_as = {
+                    Path(job.source).name: photo.colours(8),
+                    f"restored, {args.task}": restored.colours(8),
+                }
                 picture = labelled(shown_as)
                 write_photo(
-                    Photo(pixels=picture.astype("float32") / 255, name=job.target, format="PNG", icc=photo.icc),
+                    Photo(
+                        pixels=picture.astype("float32") / 255, name=job.target, format="PNG", icc=photo.icc
+                    ),
                     job.target,
                     quality=args.quality,
                 )

@@ -24,7 +24,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,11 @@ class Restore:
         try:
             self.loaded().restore_file(job.source, job.target, quality=self.quality, **self.options)
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-            if isinstance(error, OSError) and error.errno is not None and not isinstance(error, FileNotFoundError):
+            if (
+                isinstance(error, OSError)
+                and error.errno is not None
+                and not isinstance(error, FileNotFoundError)
+            ):
                 raise  # a full disk, a folder that may not be written: the next photo would fail as well
             line |= {"status": "failed", "error": str(error)}
         return {**line, "seconds": round(time.perf_counter() - start, 3)}
@@ -84,20 +88,28 @@ class Restore:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `unirestore restore`."""
-    parser.add_argument("source", metavar="IN", help="a photo, a folder, a pattern such as 'photos/*.jpg', or -")
+    parser.add_argument(
+        "source", metavar="IN", help="a photo, a folder, a pattern such as 'photos/*.jpg', or -"
+    )
     parser.add_argument("out", metavar="OUT", help="a file for a file, else a folder; - for standard output")
     add_model_arguments(parser)
     parser.add_argument("--recursive", action="store_true", help="with the folder's sub-folders, kept in OUT")
     parser.add_argument("--overwrite", action="store_true", help="restore again what is in OUT already")
     parser.add_argument(
-        "--jobs", type=int, metavar="N", default=1, help="processes, each with a network of its own (default: 1)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        default=1,
+        help="processes, each with a network of its own (default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network restores, and how."""
-    parser.add_argument("--model", default="tiny", help="weights: a name, a folder or a hub id (default: tiny)")
+    parser.add_argument(
+        "--model", default="tiny", help="weights: a name, a folder or a hub id (default: tiny)"
+    )
     parser.add_argument("--task", default="ir", help="ir for people (default), det for a detector, ...")
     parser.add_argument(
         "--strength", type=float, default=1.0, help="1: the restored picture (default), 0: the photo"
@@ -106,7 +118,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--tile", default="auto", help="pixels of a tile's side, auto (default: as memory allows) or none"
     )
     parser.add_argument("--color-fix", choices=("adain", "wavelet"), help="take a tint out")
-    parser.add_argument("--seed", type=int, default=0, help="0: the fixed noise (default); others draw the noise")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="0: the fixed noise (default); others draw the noise"
+    )
     parser.add_argument("--steps", type=int, default=1, help="of the prior, 1 to 4 (default: 1)")
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="number type"
@@ -133,7 +147,9 @@ def run(args: argparse.Namespace) -> int:
             step("restoring")
             _tell(line, args.json)
             done.append(line)
-    counts = {status: sum(line["status"] == status for line in done) for status in ("restored", "there", "failed")}
+    counts = {
+        status: sum(line["status"] == status for line in done) for status in ("restored", "there", "failed")
+    }
     if args.json:
         print(json.dumps(counts))
     else:
@@ -204,13 +220,14 @@ def jobs_of(source: str, out: str, recursive: bool = False) -> list[Job]:
             raise FileNotFoundError(f"{source}: no such file or folder, and nothing fits it as a pattern")
         names = {path: Path(path.name) for path in found}
     within = target.resolve()
+    inside = place.resolve() in within.parents  # then what an earlier run made is no photo
     photos = [
         path
         for path in found
         if path.suffix.lower() in PHOTO_SUFFIXES
         and path.is_file()
         and not path.name.startswith(".")
-        and within not in path.resolve().parents  # what an earlier run made
+        and not (inside and within in path.resolve().parents)
     ]
     if within == place.resolve():
         raise ValueError(f"OUT is the folder {source} itself; the photos would be overwritten")
@@ -240,11 +257,7 @@ def results(restore: Restore, jobs: list[Job], args: argparse.Namespace) -> Iter
     from unirestore.degradations.workers import in_processes
 
     kept = "the photos that are finished are kept, and the same command makes the rest"
-    return _ordered(in_processes(restore, jobs, min(args.jobs, len(jobs)), kept=kept, ordered=True))
-
-
-def _ordered(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield from lines
+    return in_processes(restore, jobs, min(args.jobs, len(jobs)), kept=kept, ordered=True)
 
 
 def _tell(line: dict[str, Any], as_json: bool) -> None:

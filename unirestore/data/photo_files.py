@@ -3,8 +3,8 @@
 `read_photo` keeps what the file says beside its colours: alpha, grey or colour, 8 or 16 bits, ICC profile and EXIF.
 The EXIF orientation is applied to the pixels and taken out of the tags, as viewers would apply it again. `write_photo`
 puts restored colours in the place of the old ones. `data.images.read_image` is the smaller sister for training, where
-nothing goes back into a file. Pillow reads and writes; 16-bit colour, which it cannot, goes through OpenCV (PNG
-alone). Apache-2.0.
+nothing goes back into a file. Pillow reads and writes; 16-bit colour, which it cannot, is read by OpenCV and written
+here (PNG alone). Apache-2.0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from .images import IMAGE_SUFFIXES
 
 PHOTO_SUFFIXES = (*(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".ppm", ".pgm")), ".heic", ".heif")
 _HEIF = (".heic", ".heif")
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".heic": "HEIF", ".heif": "HEIF"}
+_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+}
 _NO_ALPHA = ("JPEG", "BMP")
 _ORIENTATION = 0x0112
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -115,7 +122,9 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
         raise ValueError(f"{name}: cannot be read as a photo ({error}); is the file whole?") from error
 
 
-def write_photo(photo: Photo, target: str | Path | BinaryIO, *, format: str | None = None, quality: int = 95) -> None:
+def write_photo(
+    photo: Photo, target: str | Path | BinaryIO, *, format: str | None = None, quality: int = 95
+) -> None:
     """Write a photo: to a path, whole or not at all, as its suffix says; or to an open binary file as `format`
     (default: the photo's own) says.
 
@@ -167,13 +176,13 @@ def _know_heif(name: str) -> None:
 
 def _taken_apart(image: Image.Image, stored: bytes, name: str, tile: str) -> Photo:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
-    exif = image.getexif()
-    orientation = exif.get(_ORIENTATION, 1)
-    tags = bytes(exif.tobytes()) if len(exif) else None
-    if orientation != 1 and tags is not None:
-        del exif[_ORIENTATION]
-        tags = exif.tobytes() if len(exif) else None
-    known: dict[str, Any] = {"name": name, "format": kind, "exif": tags, "icc": image.info.get("icc_profile")}
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    known: dict[str, Any] = {
+        "name": name,
+        "format": kind,
+        "exif": _upright_tags(image),
+        "icc": image.info.get("icc_profile"),
+    }
     if kind != "PNG" and ";16" in tile and image.mode in ("RGB", "RGBA", "LA"):
         raise _Refused("16-bit colour is read from PNG alone; save it as PNG or with 8 bits")
     deep = _deep_png(stored) if kind == "PNG" else None
@@ -195,6 +204,15 @@ def _taken_apart(image: Image.Image, stored: bytes, name: str, tile: str) -> Pho
     return _of_channels(np.asarray(image.convert(mode)), 8, **known)
 
 
+def _upright_tags(image: Image.Image) -> bytes | None:
+    """The EXIF tags without the orientation, which goes into the pixels; None for none."""
+    tags = Image.Exif()
+    if len(image.getexif()):
+        tags.load(image.getexif().tobytes())  # a copy: `exif_transpose` still needs the image's own
+        tags.pop(_ORIENTATION, None)
+    return tags.tobytes() if len(tags) else None
+
+
 def _of_channels(values: np.ndarray, depth: int, **known: Any) -> Photo:
     """From `(H, W)` or `(H, W, C)`: grey, grey and alpha, RGB or RGBA."""
     values = values[..., None] if values.ndim == 2 else values
@@ -214,7 +232,9 @@ def _deep_png(stored: bytes) -> np.ndarray | None:
     """The channels of a PNG of 16 bits, `(H, W, C)` uint16 in the order of RGBA; None for other depths."""
     if len(stored) < 26 or stored[24] != 16:  # IHDR: width, height, bits, colour type
         return None
-    values = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    values = cv2.imdecode(
+        np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    )
     if values is None or values.dtype != np.uint16:
         raise ValueError("its 16-bit channels cannot be decoded")
     if values.ndim == 2:
@@ -239,7 +259,10 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
     if icc is not None:
         try:
             return ImageCms.profileToProfile(
-                image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
             )
         except (ImageCms.PyCMSError, OSError):
             pass  # a profile that cannot be read: as without one
@@ -248,7 +271,9 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 def _put_together(photo: Photo, kind: str, quality: int, name: str = "the picture") -> bytes:
     if photo.alpha is not None and kind in _NO_ALPHA:
-        raise ValueError(f"{name}: {kind} holds no alpha channel, and {photo.name} has one; write PNG or WebP")
+        raise ValueError(
+            f"{name}: {kind} holds no alpha channel, and {photo.name} has one; write PNG or WebP"
+        )
     deep_grey = photo.grey and photo.alpha is None
     depth = photo.depth if kind == "PNG" or (kind == "TIFF" and deep_grey) else 8
     colours = photo.colours(depth)
@@ -278,21 +303,20 @@ def _put_together(photo: Photo, kind: str, quality: int, name: str = "the pictur
 
 
 def _deep_png_file(photo: Photo, values: np.ndarray) -> bytes:
-    """16-bit PNG by OpenCV, with ICC profile and EXIF as chunks behind the header (PNG 3rd edition, 11.3)."""
-    if values.ndim == 3 and values.shape[2] == 2:  # OpenCV writes no grey with alpha
-        values = values[..., [0, 0, 0, 1]]
-    if values.ndim == 3:
-        values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
-    written, code = cv2.imencode(".png", np.ascontiguousarray(values))
-    if not written:
-        raise ValueError(f"{photo.name}: could not be written as 16-bit PNG")
-    content, header = code.tobytes(), 8 + 25  # signature, IHDR
-    chunks = b""
+    """A PNG of 16 bits a channel out of `(H, W)` or `(H, W, C)` uint16 (PNG 3rd edition, sections 5, 9 and 11):
+    neither Pillow nor OpenCV writes all of its kinds with profile and tags."""
+    values = values[..., None] if values.ndim == 2 else values
+    height, width, channels = values.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = values.astype(">u2").reshape(height, -1).view(np.uint8)
+    rows = np.diff(rows, axis=0, prepend=np.zeros((1, rows.shape[1]), np.uint8))  # filter 2, "up", modulo 256
+    rows = np.concatenate([np.full((height, 1), 2, np.uint8), rows], axis=1)
+    content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
     if photo.icc is not None:
-        chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(photo.icc))
+        content += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(photo.icc))
     if photo.exif is not None:
-        chunks += _chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
-    return content[:header] + chunks + content[header:]
+        content += _chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
+    return content + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 4)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
