@@ -100,8 +100,8 @@ class RestorationPipeline:
         """Restores one photo or a list of them, each at its own size from 1x1 up.
 
         Args:
-            photos: a path, a Pillow image, an array `(H, W, 3)` RGB (uint8, or floating point in [0, 1]), a tensor `(3, H,
-                W)` or `(B, 3, H, W)` RGB in [0, 1], a `Photo`, or a list of these.
+            photos: a path, a Pillow image, an array `(H, W, 3)` RGB (uint8, or floating point in [0, 1]), a tensor
+                `(3, H, W)` or `(B, 3, H, W)` RGB in [0, 1], a `Photo`, or a list of these.
             task: one of `tasks`: "ir" for people, "det" for a detector.
             strength: 1: what the network makes of the photo, 0: the photo, between: that much of the way.
             tile: restore in tiles of so many pixels a side; "auto": only where the memory there is asks for it; None:
@@ -111,8 +111,8 @@ class RestorationPipeline:
             steps: of the prior, 1 to 4.
 
         Returns:
-            For each photo the same kind as was given, a Pillow image for a path; pictures in [0, 1] or 8 bits. EXIF, ICC
-            and alpha stay on Pillow images and on `Photo`s.
+            For each photo the same kind as was given, a Pillow image for a path; pictures in [0, 1] or 8 bits. EXIF,
+            ICC and alpha stay on Pillow images and on `Photo`s.
 
         Raises:
             TypeError, ValueError for photos and options that cannot be used, FileNotFoundError for a missing file.

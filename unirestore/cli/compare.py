@@ -3,8 +3,8 @@
     unirestore compare foggy.jpg comparison.jpg
     unirestore compare photos comparisons --task det
 
-IN is a photo, a folder or a pattern; of a folder each photo becomes a picture of its name in OUT. Nothing is passed over,
-and a photo that cannot be read is named at the end (exit status 1).
+IN is a photo, a folder or a pattern; of a folder each photo becomes a picture of its name in OUT. Nothing is passed
+over, and a photo that cannot be read is named at the end (exit status 1).
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError, naming the file: it is no picture or cut short, too large for Pillow to be sure that it is no attack,
-            animated, of floating-point pixels, of 16-bit colour but no PNG, or HEIC without the package.
+        ValueError, naming the file: it is no picture or cut short, too large for Pillow to be sure that it is no
+            attack, animated, of floating-point pixels, of 16-bit colour but no PNG, or HEIC without the package.
     """
     name = str(source if name is None and not isinstance(source, bytes) else name or "the picture")
     if isinstance(source, bytes):
