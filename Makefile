@@ -36,7 +36,7 @@ test: $(VENV)/.stamp
 
 # in `make test` these tests skip where their package is absent; here it must be there
 EXTRAS_TESTS := tests/cli/test_degrade_command.py tests/degradations/test_depth_model.py \
-	tests/degradations/test_compression.py
+	tests/degradations/test_compression.py tests/models/test_official.py
 test-extras: $(EXTRAS_VENV)/.stamp-extras
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(EXTRAS_VENV)/bin/python -c 'import av, ray, transformers'
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(EXTRAS_VENV)/bin/python -m pytest $(EXTRAS_TESTS) $(ARGS)

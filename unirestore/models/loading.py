@@ -18,7 +18,8 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
             `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
             `UniRestore.build`, which takes over from `start_from`, a trained restorer of another size, every
-            tensor of the same name and shape; or a mapping with `weights` (folder, name or id) and overrides that
+            tensor of the same name and shape; or a mapping with `official`, the arguments of
+            `UniRestore.from_official`; or a mapping with `weights` (folder, name or id) and overrides that
             take parts away, such as `cfrm=False` (ablations), or add the detail refiner, which changes nothing
             untrained.
 
@@ -32,10 +33,12 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         options = dict(restorer)
         if "weights" in options:
             return _altered(UniRestore.from_pretrained(options.pop("weights")), options)
+        if "official" in options:
+            return UniRestore.from_official(**{**dict(options.pop("official")), **options})
         if "preset" not in options:
             raise ValueError(
                 f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), "
-                "dict(weights='tiny', cfrm=False), a folder or a module"
+                "dict(weights='tiny', cfrm=False), dict(official=dict(stage1=...)), a folder or a module"
             )
         start_from = options.pop("start_from", None)
         model = UniRestore.build(options.pop("preset"), **options)

@@ -204,23 +204,40 @@ class UniRestore(ModelMixin, ConfigMixin):
         weights are cut short or do not belong to the config.
         """
         from .presets import check_weights, find_weights
+        from .state_files import WEIGHTS_NAME, fill, read_state
 
         source = find_weights(name)
         check_weights(source)
-        kwargs = {"low_cpu_mem_usage": False, **kwargs, "output_loading_info": True}
-        try:
-            model, report = super().from_pretrained(source, **kwargs)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{name}: config.json and the weights do not belong together ({error})"
-            ) from error
-        for kind in ("missing_keys", "unexpected_keys"):
-            if report.get(kind):
+        file, dtype = Path(source) / WEIGHTS_NAME, kwargs.get("torch_dtype", torch.float32)
+        if file.is_file() and not set(kwargs) - {"torch_dtype"} and isinstance(dtype, torch.dtype):
+            # no memory but that of the weights; diffusers' way needs accelerate for that
+            with torch.device("meta"):
+                model = cls.from_config(cls.load_config(source))
+            model.register_to_config(_name_or_path=source)
+            problems = fill(model, read_state(file), dtype)
+        else:
+            kwargs = {"low_cpu_mem_usage": False, **kwargs, "output_loading_info": True}
+            try:
+                model, report = super().from_pretrained(source, **kwargs)
+            except RuntimeError as error:
                 raise ValueError(
-                    f"{name}: {len(report[kind])} {kind.replace('_', ' ')} in the weights, first "
-                    f"{sorted(report[kind])[:3]}; config.json and the weights do not belong together"
+                    f"{name}: config.json and the weights do not belong together ({error})"
+                ) from error
+            problems = {kind: sorted(report.get(f"{kind}_keys", ())) for kind in ("missing", "unexpected")}
+        for kind, keys in problems.items():
+            if keys:
+                raise ValueError(
+                    f"{name}: {len(keys)} {kind} keys in the weights, first {keys[:3]}; config.json and the weights do "
+                    "not belong together"
                 )
-        return model
+        return model.eval()
+
+    @classmethod
+    def from_official(cls, stage1, stage2=None, **options) -> "UniRestore":
+        """The authors' checkpoints on a base model: `official.from_official`, which says what it takes and raises."""
+        from .official import from_official
+
+        return from_official(stage1, stage2, **options)
 
     @property
     def tasks(self) -> tuple[str, ...]:
