@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,8 +28,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin slow a 
 import torch
 from torch import Tensor, nn
 
-import unirestore
-from unirestore.evaluation.cost import high_water, matrix_product_rate, measure_times, operations, settle
+from unirestore.evaluation.cost import (
+    high_water,
+    machine,
+    matrix_product_rate,
+    measure_times,
+    operations,
+    picture_size,
+    positive,
+    settle,
+    write_figures,
+)
 from unirestore.models import UniRestore
 from unirestore.models.accelerated import accelerate
 
@@ -198,22 +206,16 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--preset", default="sd_turbo", help="size of the network")
     parser.add_argument("--task", default="det", help="prompt")
-    parser.add_argument("--sizes", nargs="+", default=["512x512"], help="HEIGHTxWIDTH, pixels")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the medians are taken")
+    parser.add_argument(
+        "--sizes", nargs="+", type=picture_size, default=[(512, 512)], help="HEIGHTxWIDTH, pixels"
+    )
+    parser.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)), help="of torch")
+    parser.add_argument("--rounds", type=positive, default=3, help="of which the medians are taken")
     parser.add_argument("--no-memory", action="store_true", help="times only")
     parser.add_argument("--json", help="write the figures here as well")
     parser.add_argument("--plot", help="write a picture of the times here")
     parser.add_argument("--memory-of", choices=KINDS, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.threads < 1 or args.rounds < 1:
-        parser.error(f"--threads and --rounds are at least 1, got {args.threads} and {args.rounds}")
-    try:
-        args.sizes = [tuple(int(length) for length in text.split("x")) for text in args.sizes]
-        if any(len(size) != 2 or min(size) < 1 for size in args.sizes):
-            raise ValueError
-    except ValueError:
-        parser.error("--sizes are HEIGHTxWIDTH in pixels, for example 512x512")
     return args
 
 
@@ -233,13 +235,10 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         "weights": "random, seed 0",
         "threads": args.threads,
         "rounds": args.rounds,
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-        "unirestore": unirestore.__version__,
+        **machine(),
     }
     if args.json:
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps({"protocol": protocol, "sizes": results}, indent=1) + "\n")
+        write_figures(args.json, protocol, sizes=results)
     if args.plot:
         to_plot(results, args.plot)
     print(to_table(results, protocol))

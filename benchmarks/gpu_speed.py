@@ -16,17 +16,15 @@ says so and ends with 0. Memory: the allocator's peak. About five minutes, most 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import unirestore
+from unirestore.evaluation.cost import machine, picture_size, positive, write_figures
 from unirestore.models import UniRestore
 from unirestore.models.sizes import round_up
 
@@ -75,17 +73,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--preset", default="sd_turbo", help="size of the network")
     parser.add_argument("--task", default="det", help="prompt")
-    parser.add_argument("--size", default="512x512", help="HEIGHTxWIDTH, pixels")
-    parser.add_argument("--rounds", type=int, default=30, help="of which the medians are taken")
+    parser.add_argument("--size", type=picture_size, default=(512, 512), help="HEIGHTxWIDTH, pixels")
+    parser.add_argument("--rounds", type=positive, default=30, help="of which the medians are taken")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="default: all")
     parser.add_argument("--json", help="write the figures here as well")
     args = parser.parse_args(argv)
-    try:
-        args.size = tuple(int(length) for length in args.size.split("x"))
-        if len(args.size) != 2 or min(args.size) < 1 or args.rounds < 1:
-            raise ValueError
-    except ValueError:
-        parser.error("--size is HEIGHTxWIDTH in pixels, for example 512x512, and --rounds at least 1")
     return args
 
 
@@ -121,12 +113,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         "size": list(args.size),
         "rounds": args.rounds,
         "gpu": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "unirestore": unirestore.__version__,
+        **machine(),
     }
     if args.json:
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps({"protocol": protocol, "arms": figures}, indent=1) + "\n")
+        write_figures(args.json, protocol, arms=figures)
     print(", ".join(f"{name} {value}" for name, value in protocol.items()))
     return figures
 

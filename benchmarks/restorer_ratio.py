@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -32,8 +31,15 @@ os.environ.setdefault(
 
 import torch
 
-import unirestore
-from unirestore.evaluation.cost import high_water, measure_times, settle
+from unirestore.evaluation.cost import (
+    high_water,
+    machine,
+    measure_times,
+    picture_size,
+    positive,
+    settle,
+    write_figures,
+)
 from unirestore.models.loading import build_restorer
 from unirestore.models.sizes import round_up
 
@@ -186,21 +192,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--task", default="det", help="prompt")
     parser.add_argument("--detector", default=DETECTOR, help="mmdet config")
     parser.add_argument("--detector-checkpoint", help="weights; default: random, which costs the same")
-    parser.add_argument("--sizes", nargs="+", default=["640x640", "426x640"], help="HEIGHTxWIDTH, pixels")
-    parser.add_argument("--threads", type=int, default=2, help="of torch and of OpenCV")
-    parser.add_argument("--rounds", type=int, default=30, help="of which the medians are taken")
+    parser.add_argument(
+        "--sizes", nargs="+", type=picture_size, default=[(640, 640), (426, 640)], help="HEIGHTxWIDTH, pixels"
+    )
+    parser.add_argument("--threads", type=positive, default=2, help="of torch and of OpenCV")
+    parser.add_argument("--rounds", type=positive, default=30, help="of which the medians are taken")
     parser.add_argument("--no-memory", action="store_true", help="times only")
     parser.add_argument("--json", help="write the figures here as well")
     parser.add_argument("--memory-part", choices=MEMORY_PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.threads < 1 or args.rounds < 1:
-        parser.error(f"--threads and --rounds are at least 1, got {args.threads} and {args.rounds}")
-    try:
-        args.sizes = [tuple(int(length) for length in text.split("x")) for text in args.sizes]
-        if any(len(size) != 2 or min(size) < 1 for size in args.sizes):
-            raise ValueError
-    except ValueError:
-        parser.error("--sizes are HEIGHTxWIDTH in pixels, for example 426x640")
     return args
 
 
@@ -218,13 +218,10 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         "threads": args.threads,
         "rounds": args.rounds,
         "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-        "unirestore": unirestore.__version__,
+        **machine(),
     }
     if args.json:
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps({"protocol": protocol, "sizes": results}, indent=1) + "\n")
+        write_figures(args.json, protocol, sizes=results)
     print(to_table(results, protocol))
     return results
 

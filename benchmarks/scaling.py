@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,8 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin slow a 
 import numpy as np
 import torch
 
-import unirestore
-from unirestore.evaluation.cost import high_water, settle
+from unirestore.evaluation.cost import high_water, machine, positive, settle, write_figures
 from unirestore.models.loading import build_restorer
 from unirestore.tiling import restore_tiled
 
@@ -130,16 +128,16 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--restorer", default="tiny", help="folder, name of weights, or preset:NAME")
     parser.add_argument("--task", default="det", help="prompt")
     parser.add_argument("--megapixels", nargs="+", type=float, default=[0.25, 1, 2, 4, 8, 16, 33])
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 4, 8, 16])
-    parser.add_argument("--tile", type=int, default=1024, help="pixels")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the medians are taken")
+    parser.add_argument("--batches", nargs="+", type=positive, default=[1, 2, 4, 8, 16])
+    parser.add_argument("--tile", type=positive, default=1024, help="pixels")
+    parser.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)), help="of torch")
+    parser.add_argument("--rounds", type=positive, default=3, help="of which the medians are taken")
     parser.add_argument("--json", help="write the figures here as well")
     parser.add_argument("--plot", help="write a picture of them here")
     parser.add_argument("--point", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if min(args.megapixels) <= 0 or min(args.batches) < 1 or args.rounds < 1 or args.threads < 1:
-        parser.error("--megapixels are above 0; --batches, --rounds and --threads at least 1")
+    if min(args.megapixels) <= 0:
+        parser.error("--megapixels are above 0")
     return args
 
 
@@ -159,13 +157,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, list[dict[str, float]]]
         "batch of photos": f"{BATCH_SIDE} x {BATCH_SIDE}",
         "threads": args.threads,
         "rounds": args.rounds,
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-        "unirestore": unirestore.__version__,
+        **machine(),
     }
     if args.json:
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps({"protocol": protocol, "series": series}, indent=1) + "\n")
+        write_figures(args.json, protocol, series=series)
     if args.plot:
         to_plot(series, args.plot)
     print(to_table(series, protocol))

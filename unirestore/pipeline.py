@@ -119,7 +119,7 @@ class RestorationPipeline:
             FloatingPointError where the network gives NaN or infinity, naming the stage and what to do.
             MemoryError where memory runs out, naming the option that helps.
         """
-        options = self._checked(
+        options = self.check(
             task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps
         )
         if isinstance(photos, (list, tuple)):
@@ -146,9 +146,8 @@ class RestorationPipeline:
         """
         write_photo(self(read_photo(source), **options), target, format=format, quality=quality)
 
-    # ---------------------------------------------------------------- inside
-
-    def _checked(self, **options: Any) -> dict[str, Any]:
+    def check(self, **options: Any) -> dict[str, Any]:
+        """The options of the call as they are. Raises ValueError for one that cannot be."""
         task, strength, tile = (options[name] for name in ("task", "strength", "tile"))
         if task not in self.tasks:
             raise ValueError(f"unknown task {task!r}; this restorer has {', '.join(self.tasks)}")
@@ -167,6 +166,8 @@ class RestorationPipeline:
         if isinstance(options["seed"], bool) or not isinstance(options["seed"], int) or options["seed"] < 0:
             raise ValueError(f"seed must be an integer from 0 up, got {options['seed']!r}")
         return options
+
+    # ---------------------------------------------------------------- inside
 
     def _restore(self, photo: Any, **options: Any) -> Any:
         """One photo of any kind -> the same kind."""

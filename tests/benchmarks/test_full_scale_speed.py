@@ -62,3 +62,24 @@ def test_bad_arguments_are_told(benchmark, bad, capsys):
     with pytest.raises(SystemExit):
         benchmark.parse(bad)
     assert bad[0].lstrip("-") in capsys.readouterr().err
+
+
+def test_scaling_fits_lines_and_writes_them(tmp_path, capsys):
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "scaling.py"
+    spec = importlib.util.spec_from_file_location("scaling", path)
+    scaling = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scaling)
+    fit = scaling.line([1, 2, 4], [5.0, 7.0, 12.0])  # by hand: 33/14, 18/7; furthest 5/14
+    assert fit["slope"] == pytest.approx(33 / 14) and fit["offset"] == pytest.approx(2.5)
+    assert fit["furthest"] == pytest.approx(
+        max(abs(5 - 2.5 - 33 / 14), abs(7 - 2.5 - 33 / 7), abs(9.5 - 66 / 7)) / 12
+    )
+    assert scaling.sides(0.006) == (63, 94)
+    out, plot = tmp_path / "scaling.json", tmp_path / "scaling.png"
+    arguments = ["--restorer", "preset:tiny-fast", "--megapixels", "0.004", "0.03", "--batches", "1", "2"]
+    arguments += ["--tile", "256", "--rounds", "1", "--threads", "1"]
+    scaling.main([*arguments, "--json", str(out), "--plot", str(plot)])
+    series = json.loads(out.read_text())["series"]
+    assert [point["x"] for point in series["megapixels"]] == [0.004, 0.03]
+    assert all(point["seconds"] > 0 for points in series.values() for point in points)
+    assert "a line through them" in capsys.readouterr().out and plot.stat().st_size > 1000

@@ -190,7 +190,7 @@ def restorer_of(args: argparse.Namespace) -> Restore:
 def check_task(restore: Restore, args: argparse.Namespace) -> None:
     """Fails here, and not at every photo, for options that the network does not have."""
     pipe = restore.loaded()
-    pipe._checked(**restore.options)
+    pipe.check(**restore.options)
     if args.jobs > 1:
         restore.pipe = None  # each process loads its own
 

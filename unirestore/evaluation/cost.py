@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import ctypes
 import gc
+import json
+import platform
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
+
+from unirestore.version import __version__
 
 
 def measure_times(
@@ -82,3 +87,32 @@ def operations(call: Callable[[], Any]) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:  # it sees nothing in inference mode
         call()
     return counter.get_total_flops() / 1e9
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """ "512x768" -> (512, 768), height and width; a type for argparse."""
+    try:
+        height, width = (int(length) for length in text.split("x"))
+    except ValueError:
+        height = width = 0
+    if min(height, width) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, for example 512x512")
+    return height, width
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up; a type for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
+    return int(text)
+
+
+def machine() -> dict[str, str]:
+    """What stands beside every figure: processor type and versions."""
+    return {"machine": platform.machine(), "torch": torch.__version__, "unirestore": __version__}
+
+
+def write_figures(path: str | Path, protocol: Mapping[str, Any], **figures: Any) -> None:
+    """Figures and how they were measured, as JSON."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps({"protocol": protocol, **figures}, indent=1) + "\n")

@@ -127,6 +127,7 @@ WEIGHTS: dict[str, Weights] = {
 }
 """Name -> what ships in `unirestore/weights/<name>`; `sha256` and `bytes` are of the safetensors file."""
 
+
 @dataclass(frozen=True)
 class BaseModel:
     """What a preset's autoencoder and prior come from where they are not trained from nothing."""
@@ -143,7 +144,8 @@ BASE_MODELS: dict[str, BaseModel] = {
         parts="vae/, unet/, text_encoder/, tokenizer/ in diffusers' layout",
     ),
 }
-"""Preset -> base model. Any copy in the same layout does: a local folder, or another hub id. We have checked no mirror."""
+"""Preset -> base model. Any copy in the same layout does: a local folder, or another hub id. We have checked no
+mirror."""
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[1] / "weights"
 
