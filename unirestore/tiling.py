@@ -4,16 +4,16 @@ OUR ADDITION; the authors' code has no tiling. Each stage runs over tiles of its
 together before the next begins, so that the next one sees the photo and not a tile:
 
     1. encoder at large resolution (down blocks 0-2, CFRM 0 and 1), in tiles           -> two skips, features at H/8
-    2. the rest of the encoder and CFRM, at H/8, in tiles four times as wide            -> third skip, latent
-    3. the prior, on the latent, in those wide tiles; noise is the photo's, cropped     -> restored latent
+    2. the rest of the encoder and CFRM, at H/8, in wide tiles                          -> third skip, latent
+    3. the prior, on the latent, in wide tiles; noise is the photo's, cropped           -> restored latent
     4. the start of the decoder, at H/8, in wide tiles                                  -> features at H/8
     5. TFA's gates, which pool the whole skips, strip by strip: exact
     6. the rest of the decoder and what follows it, in tiles                            -> picture
 
-Features at H/8 are small, so wide tiles need no more memory than a tile of stage 1, and a photo of up to
-1024 pixels a side passes stages 2 to 5 whole: self-attention and the deep receptive fields see no seam at all.
-What is left to share between tiles are the GroupNorms and poolings inside of a stage, see `models/statistics.py`.
-Apache-2.0.
+Wide tiles have 96 latents a side, or the tile's size where that is more: a photo of up to 768 pixels a side passes
+stages 2 to 4 whole, self-attention and the deep receptive fields see no seam at all. What is left to share
+between tiles are the GroupNorms and poolings inside of a stage, see `models/statistics.py`. Where memory goes is in
+`tile_memory.py`. Apache-2.0.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from .models.sizes import check_images, pad_to, round_up, shrink
 from .models.statistics import Box, Moments, SharedStatistics, normalise
 from .models.tfa import border_sums
 from .models.unirestore import LATENT_STRIDE, UniRestore
+from .tile_memory import WIDE, choose_tile, memory_needed
+
+__all__ = ["choose_tile", "memory_needed", "restore_tiled"]
 
 STATISTICS = ("global", "tile")
-WIDEST_LOW = 128
-"""Latents along the side of a wide tile, at most (unless the tile itself is wider): 1024 pixels."""
 
 CROPS = 4
 """Crops along the side of a tile, when statistics are gathered."""
@@ -58,24 +59,28 @@ def tile_starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list
     return [(length - tile) * k // ((count - 1) * multiple) * multiple for k in range(count)]
 
 
-def cuts(starts: Sequence[int], tile: int, length: int, multiple: int = 1) -> list[int]:
-    """Borders of the tiles' cores along a side, one more than there are tiles: 0, the middles of what
-    neighbours share (multiples of `multiple`), `length`."""
-    middles = [(a + tile + b) // 2 // multiple * multiple for a, b in pairwise(starts)]
-    return [0, *middles, length]
+def middles(starts: Sequence[int], tile: int, length: int) -> list[float]:
+    """Borders between the tiles along a side, one more than there are tiles: 0, the middles of what neighbours
+    share, `length`."""
+    return [0, *((a + tile + b) / 2 for a, b in pairwise(starts)), length]
 
 
 def ramp(
-    start: int, tile: int, borders: tuple[int, int], width: int, stride: Fraction, ends: tuple[bool, bool]
-):
+    start: int,
+    tile: int,
+    borders: Sequence[float],
+    width: int,
+    stride: Fraction | int,
+    ends: tuple[bool, bool],
+) -> Tensor:
     """Weights of a tile along a side, `(tile / stride,)` float32 in [0, 1]; those of all tiles sum to one.
 
-    They rise linearly over `width` around the lower border of the core and fall around the upper one, but stay 1 up
+    They rise linearly over `width` around the lower of its two borders and fall around the upper one, but stay 1 up
     to the border of the picture (`ends`).
     """
     at = (torch.arange(int(tile / stride)) + 0.5) * float(stride) + start  # centres of the pixels
     rise, fall = ((0.5 + (at - border) / max(width, 1)).clamp(0, 1) for border in borders)
-    return (1.0 if ends[0] else rise) - (0.0 if ends[1] else fall) + torch.zeros_like(at)
+    return (torch.ones_like(at) if ends[0] else rise) - (torch.zeros_like(at) if ends[1] else fall)
 
 
 class Grid:
@@ -85,11 +90,11 @@ class Grid:
         self.size = (height, width)
         self.tile = (min(tile, height), min(tile, width))
         self.overlap, self.multiple = overlap, multiple
-        self.starts, self.cuts = [], []
+        self.starts, self.borders = [], []
         for length, side in zip(self.size, self.tile):
             starts = tile_starts(length, side, overlap, multiple)
             self.starts.append(starts)
-            self.cuts.append(cuts(starts, side, length, multiple))
+            self.borders.append(middles(starts, side, length))
 
     def __len__(self) -> int:
         return len(self.starts[0]) * len(self.starts[1])
@@ -105,9 +110,12 @@ class Grid:
     def core(self, row: int, column: int) -> Box:
         """The part of a tile that is nobody else's, relative to the tile."""
         place, size = [], []
-        for starts, borders, index in zip(self.starts, self.cuts, (row, column)):
-            place.append(borders[index] - starts[index])
-            size.append(borders[index + 1] - borders[index])
+        for starts, borders, index in zip(self.starts, self.borders, (row, column)):
+            first, last = (
+                int(border) // self.multiple * self.multiple for border in borders[index : index + 2]
+            )
+            place.append(first - starts[index])
+            size.append(last - first)
         return (*place, *size)
 
     def crops(self) -> Grid:
@@ -131,7 +139,7 @@ class Grid:
 
     def weights(self, side: int, index: int, stride: Fraction) -> Tensor:
         """`ramp` of a tile along the height (0) or the width (1)."""
-        starts, borders = self.starts[side], self.cuts[side]
+        starts, borders = self.starts[side], self.borders[side]
         ends = index == 0, index == len(starts) - 1
         return ramp(
             starts[index], self.tile[side], borders[index : index + 2], self.overlap // 2, stride, ends
@@ -270,8 +278,12 @@ def restore_tiled(
     if scale > 1 and isinstance(noise, Tensor) and noise.ndim == 4:
         noise = scale * shrink(noise, scale)  # as UniRestore.forward
     noise = model._noise(latent, noise, generator)
+
+    def denoise(boxes: Sequence[Box]) -> list[Tensor]:
+        return [model.denoise(_crop(latent, boxes), _crop(noise, boxes), None, num_inference_steps)]
+
     (latent,) = run_stage(
-        lambda boxes: [model.prior.restore(_crop(latent, boxes), _crop(noise, boxes), num_inference_steps)],
+        denoise,
         low,
         [1],
         statistics,
@@ -404,7 +416,7 @@ def _crop(x: Tensor, boxes: Sequence[Box], factor: Fraction | int = 1) -> Tensor
 def _low_grid(size: tuple[int, int], tile: int, multiple: int) -> Grid:
     """The wide tiles, in latents; see the header."""
     tile = tile // LATENT_STRIDE
-    wide = max(tile, min(4 * tile, WIDEST_LOW)) // multiple * multiple
+    wide = max(tile, WIDE) // multiple * multiple
     overlap = max(multiple, wide // 8 // multiple * multiple)
     return Grid(*(length // LATENT_STRIDE for length in size), wide, overlap, multiple)
 
