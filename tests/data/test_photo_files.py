@@ -1,13 +1,17 @@
 """What goes into a photo file comes out of it: channels, depth, tags, profile, orientation; and what is refused."""
 
 import io
+import signal
+import struct
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from unirestore.data import photo_files
+from unirestore.data import exif, photo_files
 from unirestore.data.photo_files import format_of, read_photo, write_photo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -90,6 +94,125 @@ def test_sixteen_bit_png_of_another_writer(tmp_path):
     assert np.array_equal(np.rint(read_photo(tmp_path / "a.png").pixels * 65535), values)
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_sixteen_bit_tiff_keeps_every_level(channels, orientation, tmp_path):
+    values = np.random.default_rng(1).integers(0, 65536, (9, 14, channels), np.uint16)
+    photo = photo_files._of_channels(values, 16, name="a", format="TIFF", icc=SRGB, exif=tags().tobytes())
+    write_photo(photo, tmp_path / "a.tif")
+    foreign = cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(foreign, values[..., [2, 1, 0, 3][:channels]])
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.info["icc_profile"] == SRGB and image.getexif()[0x0110] == "a camera"
+    order = values if channels == 3 else values[..., [2, 1, 0, 3]]
+    if channels == 3:
+        order = values[..., ::-1]
+    cv2.imwrite(str(tmp_path / "b.tif"), order)  # of another writer, here turned by its tag
+    stored = bytearray((tmp_path / "b.tif").read_bytes())
+    if orientation == 6:
+        place = stored.rindex(struct.pack("<H", 278))  # rows per strip, of one strip, becomes the orientation
+        stored[place : place + 12] = struct.pack("<HHIHH", 274, 3, 1, 6, 0)
+        (tmp_path / "b.tif").write_bytes(stored)
+    copy = read_photo(tmp_path / "b.tif")
+    wanted = np.rot90(values, -1) if orientation == 6 else values
+    assert copy.depth == 16 and np.array_equal(np.rint(copy.pixels * 65535), wanted[..., :3])
+    if channels == 4:
+        assert np.array_equal(copy.alpha, wanted[..., 3])
+
+
+def test_sixteen_bit_grey_with_alpha_becomes_colour_in_a_tiff(tmp_path):
+    values = np.random.default_rng(1).integers(0, 65536, (5, 6, 2), np.uint16)
+    copy, _ = again(photo_files._of_channels(values, 16, name="a", format="PNG"), ".tif", tmp_path)
+    assert np.array_equal(np.rint(copy.pixels * 65535), values[..., :1].repeat(3, 2))
+    assert np.array_equal(copy.alpha, values[..., 1]) and copy.depth == 16
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_tiff_of_a_camera(colours, compression, tmp_path):
+    """Tables of EXIF and GPS, turned, compressed: Pillow itself cannot write that."""
+    image = Image.fromarray(colours)
+    image.save(
+        tmp_path / "a.tif", compression=compression, tiffinfo={271: "a maker", 305: "a program", 274: 6}
+    )
+    known = Image.Exif()
+    known.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    known.get_ifd(0x8825)[2] = (1.0, 2.0, 3.0)
+    known[0x8769] = known[0x8825] = 0
+    photo = read_photo(tmp_path / "a.tif")
+    assert photo.pixels.shape == (17, 13, 3)
+    assert exif.tables(photo.exif) == {271: "a maker", 305: "a program"}  # no sizes, no strips
+    photo = photo_files.replace(photo, exif=known.tobytes().removeprefix(b"Exif\0\0"))
+    for suffix in (".tif", ".jpg"):
+        _, path = again(photo, suffix, tmp_path)
+        with Image.open(path) as written:
+            assert written.size == (13, 17)
+            found = written.getexif()
+            assert found.get_ifd(0x8769)[0x9003] == "2020:01:01 00:00:00"
+            assert tuple(map(float, found.get_ifd(0x8825)[2])) == (1, 2, 3)
+            assert np.abs(np.asarray(written).astype(int) - photo.colours()).max() <= (suffix == ".jpg") * 40
+        photo = read_photo(path)
+
+
+def makers_tags(order: str) -> bytes:
+    """EXIF bytes with a turn, a maker's note outside of any table and a preview, as cameras write them."""
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8)
+    table = struct.pack(f"{order}H", 2)
+    table += struct.pack(f"{order}HHIHH", 0x0112, 3, 1, 8, 0)
+    table += struct.pack(f"{order}HHII", 0x010F, 2, 8, 8 + 2 + 24 + 4)
+    return head + table + struct.pack(f"{order}I", 999) + b"a maker\0" + b"a note at a place of its own"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_tags_are_the_same_bytes_but_for_orientation_and_preview(colours, order, suffix, tmp_path):
+    given = makers_tags(order)
+    Image.fromarray(colours).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0" + given)
+    photo = read_photo(tmp_path / f"a{suffix}")
+    assert photo.pixels.shape == (17, 13, 3)
+    _, path = again(photo, suffix, tmp_path)
+    with Image.open(path) as written:
+        found = written.info["exif"].removeprefix(b"Exif\0\0")
+        assert written.getexif()[0x0112] == 1 and written.size == (13, 17)
+    changed = [index for index in range(len(given)) if given[index] != found[index]]
+    assert len(found) == len(given) and set(changed) <= {18, 19, *range(34, 38)}
+
+
+@pytest.mark.parametrize("garbage", [b"", b"garbage", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"])
+def test_tags_that_cannot_be_read_are_left_out(colours, garbage, tmp_path):
+    Image.fromarray(colours).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + garbage)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert photo.exif is None and photo.pixels.shape == (13, 17, 3)
+
+
+def test_tags_that_imagemagick_wrote_as_text(colours, tmp_path):
+    from PIL.PngImagePlugin import PngInfo
+
+    given, text = makers_tags(">"), PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(given):8}\n{given.hex()}\n")
+    Image.fromarray(colours).save(tmp_path / "a.png", pnginfo=text)
+    photo = read_photo(tmp_path / "a.png")
+    assert photo.pixels.shape == (17, 13, 3) and exif.tables(photo.exif)[0x010F] == "a maker"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", "deep.png"])
+def test_xmp_and_dots_per_inch_survive(colours, suffix, tmp_path):
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:rights="me"/></x:xmpmeta>'
+    wanted = packet.replace(b'"6"', b'"1"')
+    photo = photo_files._of_channels(
+        colours.astype(np.uint16) * 257 if suffix == "deep.png" else colours,
+        16 if suffix == "deep.png" else 8,
+        name="a",
+        format="PNG",
+        xmp=packet,
+        dpi=(300.0, 300.0),
+    )
+    copy, path = again(photo, suffix, tmp_path)
+    assert copy.xmp == wanted
+    if suffix != ".webp":
+        assert copy.dpi == pytest.approx((300, 300), abs=0.1)
+    assert again(copy, path.suffix, tmp_path)[0].xmp == wanted
+
+
 def test_sixteen_bit_grey_tiff(tmp_path):
     values = np.random.default_rng(1).integers(0, 65536, (9, 14), np.uint16)
     cv2.imwrite(str(tmp_path / "a.tif"), values)
@@ -167,14 +290,14 @@ def test_what_cannot_be_read_names_the_file(colours, tmp_path, monkeypatch):
     image.save(
         tmp_path / "two.webp", save_all=True, append_images=[Image.fromarray(255 - colours)], lossless=True
     )
-    cv2.imwrite(str(tmp_path / "deep.tif"), colours.astype(np.uint16) * 257)
+    image.convert("LAB").save(tmp_path / "lab.tif")
     Image.fromarray(colours[..., 0].astype(np.float32)).save(tmp_path / "float.tif")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-200])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("hello")
     for name, match in [
         ("two.webp", "2 pictures"),
-        ("deep.tif", "PNG"),
+        ("lab.tif", "save it as RGB"),
         ("float.tif", "floating-point"),
         ("cut.jpg", "is the file whole"),
         ("empty.png", "damaged"),
@@ -220,13 +343,50 @@ def test_a_full_disk_leaves_what_was_there(colours, tmp_path, monkeypatch):
     photo = read_photo(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
 
-    def full(self, content):
-        with self.open("wb") as file:
-            file.write(content[:10])
-        raise OSError(28, "No space left on device", str(self))
+    def full(number):
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    monkeypatch.setattr(photo_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as caught:
         write_photo(photo, tmp_path / "a.png")
     assert caught.value.filename == str(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_killed_process_leaves_what_was_there(colours, tmp_path):
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    code = f"""
+import os, signal
+from unirestore.data import photo_files
+photo_files.os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
+photo = photo_files.read_photo({str(tmp_path / "a.png")!r})
+photo_files.write_photo(photo.with_pixels(1 - photo.pixels), photo.name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "a.png").read_bytes() == before
+    write_photo(read_photo(tmp_path / "a.png"), tmp_path / "a.png")  # what is left does not stand in the way
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_files_are_read_or_refused_in_words(colours, kind, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    file = io.BytesIO()
+    words = {} if kind == "BMP" else dict(exif=tags(6), icc_profile=SRGB)
+    Image.fromarray(colours).save(file, kind, **words)
+    whole, random = file.getvalue(), np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for place in random.integers(0, len(damaged), random.integers(1, 9)):
+            damaged[place] = random.integers(0, 256)
+        if random.random() < 0.3:
+            damaged = damaged[: random.integers(1, len(damaged))]
+        try:
+            photo = read_photo(bytes(damaged), "damaged")
+        except ValueError as error:
+            assert str(error).startswith("damaged: ")
+        else:
+            assert photo.pixels.ndim == 3 and np.isfinite(photo.pixels).all()

@@ -1,25 +1,28 @@
 """A photo file taken apart for a restorer and put together again: nothing that is not pixels is lost.
 
 `read_photo` keeps what the file says beside its colours: alpha, grey or colour, 8 or 16 bits, ICC profile and EXIF.
-The EXIF orientation is applied to the pixels and taken out of the tags, as viewers would apply it again. `write_photo`
+The EXIF orientation is applied to the pixels and set to 1 in the tags, as viewers would apply it again. `write_photo`
 puts restored colours in the place of the old ones. `data.images.read_image` is the smaller sister for training, where
 nothing goes back into a file. Pillow reads and writes; 16-bit colour, which it cannot, is read by OpenCV and written
-here (PNG alone). Apache-2.0.
+by `deep_files`. Apache-2.0.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import struct
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
+from .deep_files import png_file, tiff_file
+from .exif import PREFIX, read_tags, upright, upright_xmp
 from .images import IMAGE_SUFFIXES
 
 PHOTO_SUFFIXES = (*(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".ppm", ".pgm")), ".heic", ".heif")
@@ -33,7 +36,6 @@ _FORMATS = {
     ".heif": "HEIF",
 }
 _NO_ALPHA = ("JPEG", "BMP")
-_ORIENTATION = 0x0112
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """BT.601, as Pillow turns colours to grey."""
 
@@ -50,7 +52,9 @@ class Photo:
         grey: one channel in the file; `pixels` has it three times.
         alpha: `(H, W)` uint8 or uint16, or None.
         icc: the ICC profile, or None.
-        exif: the EXIF tags without the orientation, or None.
+        exif: the EXIF tags, whose orientation is 1, or None.
+        xmp: the XMP packet, whose orientation is 1, or None.
+        dpi: pixels per inch, (across, down), or None.
     """
 
     pixels: np.ndarray
@@ -61,6 +65,8 @@ class Photo:
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
 
     def with_pixels(self, pixels: np.ndarray) -> Photo:
         """The same photo with other colours, `(H, W, 3)` of the same size."""
@@ -85,7 +91,8 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError, naming the file: it is no picture or cut short, too large for Pillow to be sure that it is no
-            attack, animated, of floating-point pixels, of 16-bit colour but no PNG, or HEIC without the package.
+            attack, animated, of floating-point pixels, of 16 bits in other channels than grey, RGB and alpha, or HEIC
+            without the package.
     """
     name = str(source if name is None and not isinstance(source, bytes) else name or "the picture")
     if isinstance(source, bytes):
@@ -94,23 +101,15 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
         if not Path(source).is_file():
             raise FileNotFoundError(f"{source}: no such image file")
         stored = Path(source).read_bytes()
-    _know_heif(name)
+    _know_heif(name, stored)
     try:
         image = Image.open(io.BytesIO(stored))
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # phones add previews to a JPEG: MPO
             raise _Refused(f"it holds {image.n_frames} pictures; split it into files of one")
-        tile = str(image.tile)  # gone once it is loaded
-        image.load()
-        return _taken_apart(image, stored, name, tile)
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-    ) as error:
+        return _taken_apart(image, stored, name)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow's readers fail in any way
         if isinstance(error, _Refused):
             raise ValueError(f"{name}: {error}") from None
         if isinstance(error, UnidentifiedImageError):
@@ -142,11 +141,16 @@ def write_photo(
     partial = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name without the content
         partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(target)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def format_of(path: str | Path) -> str:
@@ -164,8 +168,8 @@ class _Refused(ValueError):
     """A picture that can be read and is not taken."""
 
 
-def _know_heif(name: str) -> None:
-    if Path(name).suffix.lower() not in _HEIF:
+def _know_heif(name: str, stored: bytes = b"") -> None:
+    if Path(name).suffix.lower() not in _HEIF and stored[4:12] not in (b"ftypheic", b"ftypheix", b"ftypmif1"):
         return
     try:
         import pillow_heif
@@ -174,43 +178,55 @@ def _know_heif(name: str) -> None:
     pillow_heif.register_heif_opener()
 
 
-def _taken_apart(image: Image.Image, stored: bytes, name: str, tile: str) -> Photo:
+def _taken_apart(image: Image.Image, stored: bytes, name: str) -> Photo:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation, exif = read_tags(image)
+    xmp = image.info.get("xmp")  # of a TIFF: loading takes the orientation out of it
+    raw = str(image.tile)  # gone once it is loaded
+    image.load()
+    if kind != "TIFF":  # a PNG's words may stand behind its pixels
+        (orientation, exif), xmp = read_tags(image), image.info.get("xmp")
     known: dict[str, Any] = {
         "name": name,
         "format": kind,
-        "exif": _upright_tags(image),
-        "icc": image.info.get("icc_profile"),
+        "exif": exif,
+        "icc": image.info.get("icc_profile") or None,
+        "xmp": upright_xmp(xmp),
+        "dpi": _dots(image.info.get("dpi")),
     }
-    if kind != "PNG" and ";16" in tile and image.mode in ("RGB", "RGBA", "LA"):
-        raise _Refused("16-bit colour is read from PNG alone; save it as PNG or with 8 bits")
-    deep = _deep_png(stored) if kind == "PNG" else None
-    if deep is not None:
-        return _of_channels(_turned(deep, orientation), 16, **known)
+    if (kind == "PNG" and stored[24] == 16) or (";16" in raw and not image.mode.startswith("I")):
+        if image.mode not in ("L", "I", "I;16", "LA", "RGB", "RGBA"):
+            raise _Refused(f"16-bit {image.mode} is not taken; save it as 16-bit RGB or with 8 bits")
+        two = kind == "PNG" and stored[25] == 4  # OpenCV gives grey with alpha as RGBA
+        if kind == "TIFF":  # which OpenCV turns, asked or not
+            stored = upright(stored)[1]
+        return _of_channels(_turned(_sixteen_bits(stored, two), orientation), 16, **known)
+    if kind == "TIFF":
+        orientation = 1  # Pillow has turned it
     if image.mode == "F":
         raise _Refused("floating-point pixels have no agreed range; save it as 8 or 16 bit")
     if image.mode.startswith("I"):
-        grey = np.asarray(ImageOps.exif_transpose(image)).astype(np.int64)
+        grey = np.asarray(image).astype(np.int64)
         if grey.size and (grey.min() < 0 or grey.max() > 65535):
             raise _Refused(f"integer pixels span {grey.min()}..{grey.max()}, expected 0..65535")
-        return _of_channels(grey.astype(np.uint16), 16, **known)
+        return _of_channels(_turned(grey.astype(np.uint16), orientation), 16, **known)
+    if image.mode == "LAB":
+        raise _Refused("Lab pixels are not taken; save it as RGB")
     if image.mode == "CMYK":
         image, known["icc"] = _from_cmyk(image, known["icc"]), None
-    image = ImageOps.exif_transpose(image)
     see_through = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     grey = image.mode in ("1", "L", "LA", "La")
     mode = ("LA" if grey else "RGBA") if see_through else ("L" if grey else "RGB")
-    return _of_channels(np.asarray(image.convert(mode)), 8, **known)
+    return _of_channels(_turned(np.asarray(image.convert(mode)), orientation), 8, **known)
 
 
-def _upright_tags(image: Image.Image) -> bytes | None:
-    """The EXIF tags without the orientation, which goes into the pixels; None for none."""
-    tags = Image.Exif()
-    if len(image.getexif()):
-        tags.load(image.getexif().tobytes())  # a copy: `exif_transpose` still needs the image's own
-        tags.pop(_ORIENTATION, None)
-    return tags.tobytes() if len(tags) else None
+def _dots(dpi: Any) -> tuple[float, float] | None:
+    """Pixels per inch that a file may be written with; what programs write who know none, (1, 1) and 0, is None."""
+    try:
+        across, down = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 < across < 65536 and 1 < down < 65536 else None
 
 
 def _of_channels(values: np.ndarray, depth: int, **known: Any) -> Photo:
@@ -228,10 +244,8 @@ def _of_channels(values: np.ndarray, depth: int, **known: Any) -> Photo:
     )
 
 
-def _deep_png(stored: bytes) -> np.ndarray | None:
-    """The channels of a PNG of 16 bits, `(H, W, C)` uint16 in the order of RGBA; None for other depths."""
-    if len(stored) < 26 or stored[24] != 16:  # IHDR: width, height, bits, colour type
-        return None
+def _sixteen_bits(stored: bytes, two: bool) -> np.ndarray:
+    """The channels of a file of 16 bits each, `(H, W, C)` uint16 in the order of RGBA; with `two`, grey and alpha."""
     values = cv2.imdecode(
         np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     )
@@ -240,8 +254,7 @@ def _deep_png(stored: bytes) -> np.ndarray | None:
     if values.ndim == 2:
         return values[..., None]
     values = np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
-    # OpenCV gives grey with alpha as three equal channels and alpha
-    return values[..., [0, 3]] if stored[25] == 4 and values.shape[2] == 4 else values
+    return values[..., [0, 3]] if two and values.shape[2] == 4 else values
 
 
 def _turned(values: np.ndarray, orientation: int) -> np.ndarray:
@@ -274,50 +287,48 @@ def _put_together(photo: Photo, kind: str, quality: int, name: str = "the pictur
         raise ValueError(
             f"{name}: {kind} holds no alpha channel, and {photo.name} has one; write PNG or WebP"
         )
-    deep_grey = photo.grey and photo.alpha is None
-    depth = photo.depth if kind == "PNG" or (kind == "TIFF" and deep_grey) else 8
+    depth = photo.depth if kind in ("PNG", "TIFF") else 8
     colours = photo.colours(depth)
     if photo.alpha is not None:
         alpha = photo.alpha if depth == photo.depth else np.rint(photo.alpha / 257).astype(np.uint8)
+        if (
+            kind == "TIFF" and depth == 16 and photo.grey
+        ):  # no reader that we know takes grey with alpha there
+            colours = np.dstack([colours] * 3)
         colours = np.dstack([colours, alpha])
-    if depth == 16 and kind == "PNG":
-        return _deep_png_file(photo, colours)
-    options: dict[str, Any] = {}
-    if photo.icc is not None and kind != "BMP":
-        options["icc_profile"] = photo.icc
-    if photo.exif is not None and kind != "BMP":
-        options["exif"] = photo.exif
-    if kind in ("JPEG", "WEBP", "HEIF"):
-        options["quality"] = quality
-    if kind == "JPEG":
-        options["subsampling"] = 0
-    if kind == "TIFF":
-        options["compression"] = "tiff_lzw"
+    words = {"icc": photo.icc, "exif": photo.exif, "xmp": photo.xmp}
+    words["exif"] = photo.exif.removeprefix(PREFIX) if photo.exif else None
     _know_heif(".heic" if kind == "HEIF" else name)
-    file = io.BytesIO()
     try:
-        Image.fromarray(colours).save(file, kind, **options)
-    except (OSError, ValueError, KeyError, struct.error) as error:
+        if kind == "TIFF":
+            return tiff_file(colours, **words, dpi=photo.dpi)
+        if kind == "PNG" and depth == 16:
+            return png_file(colours, **words, dpi=photo.dpi)
+        file = io.BytesIO()
+        Image.fromarray(colours).save(file, kind, **_options(kind, words, photo.dpi, quality))
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise ValueError(f"{name}: {kind} cannot hold {photo.name} ({error}); write PNG") from error
     return file.getvalue()
 
 
-def _deep_png_file(photo: Photo, values: np.ndarray) -> bytes:
-    """A PNG of 16 bits a channel out of `(H, W)` or `(H, W, C)` uint16 (PNG 3rd edition, sections 5, 9 and 11):
-    neither Pillow nor OpenCV writes all of its kinds with profile and tags."""
-    values = values[..., None] if values.ndim == 2 else values
-    height, width, channels = values.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    rows = values.astype(">u2").reshape(height, -1).view(np.uint8)
-    rows = np.diff(rows, axis=0, prepend=np.zeros((1, rows.shape[1]), np.uint8))  # filter 2, "up", modulo 256
-    rows = np.concatenate([np.full((height, 1), 2, np.uint8), rows], axis=1)
-    content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
-    if photo.icc is not None:
-        content += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(photo.icc))
-    if photo.exif is not None:
-        content += _chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
-    return content + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 4)) + _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def _options(
+    kind: str, words: dict[str, bytes | None], dpi: tuple[float, float] | None, quality: int
+) -> dict[str, Any]:
+    """What Pillow's writers take."""
+    options: dict[str, Any] = {"dpi": dpi} if dpi is not None else {}
+    if kind == "BMP":
+        return options
+    given = {
+        "icc_profile": words["icc"],
+        "exif": words["exif"] and PREFIX + words["exif"],
+        "xmp": words["xmp"],
+    }
+    options |= {name: value for name, value in given.items() if value}
+    if kind == "PNG" and words["xmp"]:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", words["xmp"].decode("utf-8", "replace"))
+    if kind in ("JPEG", "WEBP", "HEIF"):
+        options["quality"] = quality
+    if kind == "JPEG":
+        options["subsampling"] = 0
+    return options
