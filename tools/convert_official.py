@@ -4,8 +4,8 @@
     python tools/convert_official.py OUT --stage1 STAGE1.ckpt --stage2 STAGE2.ckpt --base-model SD_TURBO
     python tools/convert_official.py OUT --to-official FOLDER
 
-SD_TURBO is a local folder in diffusers' layout (or a hub id). The second form writes OUT/stage1.safetensors and
-OUT/stage2.safetensors in the authors' keys. See docs/authors_weights.md.
+SD_TURBO is a local folder in diffusers' layout (or a hub id). The second form writes OUT/stage1.ckpt and
+OUT/stage2.ckpt as the authors' code reads them. See docs/authors_weights.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 
 from unirestore import UniRestore
-from unirestore.models.official import save_official
+from unirestore.models.official import FORMATS, save_official
 from unirestore.pipeline import DTYPES
 
 
@@ -34,11 +34,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--dtype", choices=DTYPES, default="float32", help="number type of the weights written"
     )
     parser.add_argument("--to-official", metavar="FOLDER", help="convert this folder of ours the other way")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of what --to-official writes")
     args = parser.parse_args(argv)
     if (args.to_official is None) == (args.stage1 is None):
         parser.error("give either --stage1 (and more) or --to-official")
     if args.to_official is not None:
-        for path in save_official(UniRestore.from_pretrained(args.to_official), args.out):
+        for path in save_official(UniRestore.from_pretrained(args.to_official), args.out, args.format):
             print(path)
         return
     model = UniRestore.from_official(

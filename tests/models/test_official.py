@@ -1,7 +1,9 @@
 """The authors' files at a small size: stages and base model in, our network out, and back; and what is refused."""
 
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +13,11 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from unirestore.models import UniRestore
+from unirestore.models import PRESETS, UniRestore
+from unirestore.models.base_model import embed_empty_text, find_base_model
 from unirestore.models.convert import to_authors
 from unirestore.models.loading import build_restorer
-from unirestore.models.official import STAGES, embed_empty_text, save_official, to_official
+from unirestore.models.official import STAGES, save_official, to_official
 from unirestore.models.state_files import read_state
 
 SIZE = dict(
@@ -105,21 +108,51 @@ def test_a_full_state_alone(model, tmp_path):
     assert same(UniRestore.from_official(tmp_path / "all.safetensors", **SIZE), model)
 
 
-def test_there_and_back(model, base, tmp_path):
-    paths = save_official(model, tmp_path / "theirs")
-    assert [path.name for path in paths] == ["stage1.safetensors", "stage2.safetensors"]
+@pytest.mark.parametrize("file_format", ["ckpt", "safetensors"])
+def test_there_and_back(file_format, model, base, tmp_path):
+    paths = save_official(model, tmp_path / "theirs", file_format)
+    assert [path.name for path in paths] == [f"stage1.{file_format}", f"stage2.{file_format}"]
     for path, stage in zip(paths, STAGES, strict=True):
-        assert set(load_file(path)) == set(to_official(model)[stage])
-    found = build_restorer(
-        dict(
-            official=dict(
-                stage1=paths[0], stage2=paths[1], base_model=base, null_text=model.prior.null_text, **SIZE
-            )
+        written = (
+            torch.load(path, weights_only=True)["state_dict"] if file_format == "ckpt" else load_file(path)
         )
+        wanted = to_official(model)[stage]
+        assert set(written) == set(wanted)
+        assert all(torch.equal(written[key], wanted[key]) for key in wanted)
+    official = dict(
+        stage1=paths[0], stage2=paths[1], base_model=base, null_text=model.prior.null_text, **SIZE
     )
+    found = build_restorer(dict(official=official))
     assert same(found, model)
+    assert not len(build_restorer(dict(official=official, cfrm=False)).cfrm)
     found.save_pretrained(tmp_path / "ours")
     assert same(UniRestore.from_pretrained(tmp_path / "ours"), model)
+    with pytest.raises(ValueError, match="ckpt, safetensors, got 'pkl'"):
+        save_official(model, tmp_path, "pkl")
+
+
+def test_the_key_lists_of_the_paper_make_both_stages(shared):
+    """Every key of the authors' network at full size, split as their stages save it; shapes only, no memory."""
+    manifest = shared / "parity" / "manifest.json"
+    if not manifest.is_file():
+        pytest.skip(f"no list of the authors' keys at {manifest}")
+    prefixes = {
+        "stage1": ("model.ae.vae.encoder.fr_blocks.", "model.controller.", "model.base_model.csc_editors."),
+        "stage2": ("model.ae.vae.decoder.task_editors.", "model.ae.vae.decoder.task_prompts."),
+    }
+    shapes = json.loads(manifest.read_text())
+    state = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+    found = UniRestore.from_official(state)
+    assert {value.device.type for value in found.state_dict().values()} == {"meta"}
+    assert set(found.tasks) == {"ir", "cls", "seg", "det"}
+    for stage, theirs in to_official(found).items():
+        wanted = {key: tuple(shape) for key, shape in shapes.items() if key.startswith(prefixes[stage])}
+        assert {key: tuple(value.shape) for key, value in theirs.items()} == wanted
+    rest = {key: value for key, value in state.items() if not key.startswith(prefixes["stage1"])}
+    with pytest.raises(
+        ValueError, match=rf"{len(state) - len(rest)} missing: model\.ae\.vae\.encoder\.fr_blocks"
+    ):
+        UniRestore.from_official(rest)
 
 
 def test_stage_one_alone_starts_stage_two(model, base, stages):
@@ -139,20 +172,45 @@ def test_number_type(model, base, stages):
     found = UniRestore.from_official(*stages, **options)
     assert {value.dtype for value in found.state_dict().values()} == {torch.bfloat16}
     assert torch.equal(found.vae.encoder.conv_in.weight, model.vae.encoder.conv_in.weight.bfloat16())
+    assert same(UniRestore.from_official(*stages, **{**options, "dtype": "bfloat16"}), found)
+    for wrong in ("int8", "thing", 3):
+        with pytest.raises(ValueError, match="floating-point type"):
+            UniRestore.from_official(*stages, **{**options, "dtype": wrong})
 
 
 def test_all_that_does_not_fit_is_in_one_message(model, base, stages):
+    """By file, in the names that the file has."""
     state = dict(to_official(model)["stage1"])
     state.pop("model.controller.conv_in.bias")
     state["model.controller.conv_in.weight"] = torch.zeros(2, 2)
     state["optimizer.step"] = torch.zeros(1)
     state["model.controller.surplus"] = torch.zeros(1)
+    torch.save({"state_dict": state}, stages[0])
+    second = dict(to_official(model)["stage2"])
+    second.pop("model.ae.vae.decoder.task_editors.2.out_gate.0.bias")
+    torch.save(second, stages[1])
     with pytest.raises(ValueError) as caught:
-        UniRestore.from_official(state, stages[1], base_model=base, null_text=model.prior.null_text, **SIZE)
-    told = str(caught.value)
-    assert "2 unknown: optimizer.step, prior.controller.surplus" in told
-    assert "1 missing: prior.controller.conv_in.bias" in told
-    assert "1 of another shape: prior.controller.conv_in.weight (2, 2) instead of (8, 4, 3, 3)" in told
+        UniRestore.from_official(*stages, base_model=base, null_text=model.prior.null_text, **SIZE)
+    _, first_line, second_line = str(caught.value).splitlines()
+    for told in (
+        f"{stages[0]}: ",
+        "2 unknown: optimizer.step, model.controller.surplus",
+        "1 missing: model.controller.conv_in.bias",
+        "1 of another shape: model.controller.conv_in.weight (2, 2) instead of (8, 4, 3, 3)",
+    ):
+        assert told in first_line
+    assert second_line.strip() == (
+        f"{stages[1]}: 1 missing: model.ae.vae.decoder.task_editors.2.out_gate.0.bias"
+    )
+
+
+def test_many_keys_are_counted_and_the_first_told(model, stages):
+    state = {f"other.{index}": torch.zeros(1) for index in range(20)}
+    with pytest.raises(ValueError, match=r"20 unknown: other\.0, .*other\.5 \.\.\."):
+        UniRestore.from_official({**to_authors(model.state_dict()), **state}, **SIZE)
+    shapes = {**to_authors(model.state_dict()), "model.ae.vae.decoder.task_prompts.seg": torch.zeros(16)}
+    with pytest.raises(ValueError, match=r"task_prompts\.seg \(16,\) instead of \(1, 16\)"):
+        UniRestore.from_official(shapes, **SIZE)
 
 
 def test_what_is_missing_says_where_it_comes_from(base, stages):
@@ -160,22 +218,107 @@ def test_what_is_missing_says_where_it_comes_from(base, stages):
         UniRestore.from_official(*stages, **SIZE)
     with pytest.raises(FileNotFoundError, match=r"text_encoder/.*null_text=FILE"):
         UniRestore.from_official(*stages, base_model=base, **SIZE)
-    with pytest.raises(FileNotFoundError, match="no folder and no hub id"):
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
         UniRestore.from_official(*stages, base_model="nowhere", **SIZE)
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         UniRestore.from_official("none.ckpt", base_model=base, **SIZE)
 
 
-def test_another_base_model_is_named(base, stages, tmp_path, model):
-    other = tmp_path / "other"
-    for part in ("vae", "unet"):
-        (other / part).mkdir(parents=True)
-        config = json.loads((base / part / "config.json").read_text())
-        if part == "unet":
-            config["cross_attention_dim"] = 768
-        (other / part / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"cross_attention_dim is 768, this network has 12"):
-        UniRestore.from_official(*stages, base_model=other, null_text=model.prior.null_text, **SIZE)
+@pytest.fixture
+def altered_base(base, tmp_path):
+    """A copy of the base model, some settings of one of its configs changed."""
+
+    def copy(part, **changes):
+        folder = tmp_path / "other"
+        shutil.copytree(base, folder, dirs_exist_ok=True)
+        file = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+        file.parent.mkdir(exist_ok=True)
+        settings = json.loads(file.read_text()) if file.is_file() else {}
+        file.write_text(json.dumps({**settings, **changes}))
+        return folder
+
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "told"),
+    [
+        ("unet", {"cross_attention_dim": 768}, "cross_attention_dim is 768, this network has 12"),
+        ("unet", {"attention_head_dim": 8}, r"attention_head_dim is \[8, 8\], this network has \[2, 2\]"),
+        ("unet", {"norm_num_groups": 2}, "norm_num_groups is 2, this network has 4"),
+        ("vae", {"scaling_factor": 0.13025}, "scaling_factor is 0.13025, this network has 0.18215"),
+        ("vae", {"block_out_channels": [8, 8]}, r"block_out_channels is \[8, 8\]"),
+        ("scheduler", {"prediction_type": "v_prediction"}, "prediction_type is v_prediction"),
+    ],
+)
+def test_another_base_model_is_named(part, change, told, altered_base, stages, model):
+    """Also by what no shape tells: groups, heads, the scale of latents, what the UNet predicts."""
+    text = model.prior.null_text
+    with pytest.raises(ValueError, match=told):
+        UniRestore.from_official(*stages, base_model=altered_base(part, **change), null_text=text, **SIZE)
+
+
+def test_one_number_of_heads_for_all_levels(altered_base, stages, model):
+    other = altered_base("unet", attention_head_dim=2)
+    assert same(
+        UniRestore.from_official(*stages, base_model=other, null_text=model.prior.null_text, **SIZE), model
+    )
+
+
+def test_a_damaged_or_absent_part_of_the_base_model_is_named(altered_base, stages, model):
+    options = dict(base_model=altered_base("vae"), null_text=model.prior.null_text, **SIZE)
+    weights = options["base_model"] / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"unet/diffusion_pytorch_model.safetensors is cut short"):
+        UniRestore.from_official(*stages, **options)
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match=r"unet holds no diffusion_pytorch_model.safetensors"):
+        UniRestore.from_official(*stages, **options)
+    (options["base_model"] / "unet" / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"unet/config.json is damaged"):
+        UniRestore.from_official(*stages, **options)
+    shutil.rmtree(options["base_model"] / "unet")
+    with pytest.raises(FileNotFoundError, match=r"no .*unet/config.json"):
+        UniRestore.from_official(*stages, **options)
+
+
+def test_other_forms_of_the_base_model(altered_base, stages, model):
+    """In several files, as a pickle, in half precision, with the names that old autoencoders have."""
+    folder = altered_base("vae")
+    options = dict(base_model=folder, null_text=model.prior.null_text, **SIZE)
+    whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    whole.unlink()
+    model.prior.unet.save_pretrained(folder / "unet", max_shard_size="20KB")
+    assert not whole.exists() and whole.with_name(f"{whole.name}.index.json").is_file()
+    whole = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    old = {}
+    for key, value in load_file(whole).items():
+        for today, before in names.items():
+            key = key.replace(f".{today}.", f".{before}.")
+        old[key] = value
+    assert "encoder.mid_block.attentions.0.proj_attn.bias" in old
+    whole.unlink()
+    torch.save(old, folder / "vae" / "diffusion_pytorch_model.bin")
+    assert same(UniRestore.from_official(*stages, **options), model)
+    (folder / "vae" / "diffusion_pytorch_model.bin").unlink()
+    half = {key: value.half() for key, value in model.vae.state_dict().items()}
+    save_file(half, folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
+    found = UniRestore.from_official(*stages, **options)
+    assert torch.equal(found.vae.quant_conv.weight, model.vae.quant_conv.weight.half().float())
+
+
+def test_hub_ids_and_names_of_base_models_are_fetched(base, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda name, **options: asked.append(name) or str(base)
+    )
+    assert find_base_model("sd_turbo") == find_base_model("owner/copy") == base
+    assert asked[0].count("/") == 1 and asked[1] == "owner/copy"
+    with pytest.raises(FileNotFoundError, match=r"known base model \(sd_turbo\)"):
+        find_base_model("sd-turbo")
 
 
 class Code:
@@ -197,6 +340,8 @@ def test_files_that_are_damaged_or_run_code(tmp_path, stages, monkeypatch):
     for name in ("cut.ckpt", "cut.safetensors"):
         with pytest.raises(ValueError, match="cut short"):
             read_state(name)
+    torch.save({"a": torch.ones(3)}, "old.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(read_state("old.pth")["a"], torch.ones(3))
     torch.save([1, 2], "list.pt")
     with pytest.raises(ValueError, match="no state dict"):
         read_state("list.pt")
@@ -214,6 +359,11 @@ def test_text_condition_from_a_file(model, base, stages, tmp_path):
     for name in ("a.safetensors", "a.pt"):
         found = UniRestore.from_official(*stages, base_model=base, null_text=tmp_path / name, **SIZE)
         assert torch.equal(found.prior.null_text, text)
+    found = UniRestore.from_official(to_authors(model.state_dict()), null_text=2 * text, **SIZE)
+    assert torch.equal(found.prior.null_text, 2 * text)  # what is given counts before what a file holds
+    save_file({"a": text, "b": text.clone()}, tmp_path / "two.safetensors")
+    with pytest.raises(ValueError, match="must hold one tensor, the text condition, and holds 2"):
+        UniRestore.from_official(*stages, base_model=base, null_text=tmp_path / "two.safetensors", **SIZE)
     torch.save(Code(), tmp_path / "code.pt")
     with pytest.raises(ValueError, match="nothing of it was run"):
         UniRestore.from_official(*stages, base_model=base, null_text=tmp_path / "code.pt", **SIZE)
@@ -246,26 +396,32 @@ def test_text_condition_of_the_base_model_is_computed_once(tmp_path, monkeypatch
     assert torch.allclose(embed_empty_text(tmp_path / "base", 7), found)
 
 
-def test_the_command_goes_there_and_back(model, base, stages, tmp_path):
-    tool = Path(__file__).resolve().parents[2] / "tools" / "convert_official.py"
-    save_file({"null": model.prior.null_text.clone()}, tmp_path / "null.safetensors")
-    folder = tmp_path / "ours"
-    UniRestore.from_official(
-        *stages, base_model=base, null_text=model.prior.null_text, **SIZE
-    ).save_pretrained(folder)
-    done = subprocess.run(
-        [sys.executable, str(tool), str(tmp_path / "theirs"), "--to-official", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=120,
+@pytest.fixture
+def command(repository):
+    spec = importlib.util.spec_from_file_location(
+        "convert_official", repository / "tools/convert_official.py"
     )
-    assert done.returncode == 0, done.stderr
-    assert torch.equal(
-        load_file(tmp_path / "theirs" / "stage2.safetensors")["model.ae.vae.decoder.task_prompts.seg"],
-        model.prompts["seg"],
-    )
-    wrong = subprocess.run([sys.executable, str(tool), "out"], capture_output=True, text=True, timeout=120)
-    assert wrong.returncode == 2 and "--to-official" in wrong.stderr
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.main
+
+
+def test_the_command_goes_there_and_back(command, model, base, stages, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PRESETS, "small", {**PRESETS["sd_turbo"], **SIZE})
+    text = tmp_path / "null.safetensors"
+    save_file({"null": model.prior.null_text.clone()}, text)
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    words = [ours, "--stage1", stages[0], "--stage2", stages[1], "--base-model", base, "--null-text", text]
+    command([str(word) for word in [*words, "--preset", "small"]])
+    assert "tasks ir, seg" in capsys.readouterr().out
+    assert same(UniRestore.from_pretrained(ours), model)
+    for file_format in ("ckpt", "safetensors"):
+        command([str(theirs), "--to-official", str(ours), "--format", file_format])
+        state = read_state(theirs / f"stage2.{file_format}")
+        assert torch.equal(state["model.ae.vae.decoder.task_prompts.seg"], model.prompts["seg"])
+    with pytest.raises(SystemExit):
+        command([str(tmp_path / "out")])
+    assert "--to-official" in capsys.readouterr().err
 
 
 MEMORY = """
@@ -275,7 +431,7 @@ from unirestore.models import UniRestore
 import unirestore.models.official
 before = high_water(forget=True)
 dtype = torch.bfloat16
-if sys.argv[1] == "official":
+if "official" in sys.argv[1]:
     model = UniRestore.from_official(sys.argv[2], preset="sd_turbo", dtype=dtype, **eval(sys.argv[3]))
 else:
     model = UniRestore.from_pretrained(sys.argv[2], torch_dtype=dtype)
@@ -286,17 +442,18 @@ print((high_water() - before) * 2**20 / weights, weights / 2**20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["official", "pretrained"])
+@pytest.mark.parametrize("way", ["official.safetensors", "official.ckpt", "pretrained"])
 def test_loading_takes_little_more_than_the_weights(way, tmp_path):
     size = {**SIZE, "block_out_channels": (64, 128, 256, 512), "norm_num_groups": 16, "layers_per_block": 2}
     with torch.device("meta"):
         large = UniRestore.build("sd_turbo", **size)
     large.to_empty(device="cpu")
-    if way == "official":
-        source = tmp_path / "all.safetensors"
+    source = tmp_path / way
+    if way == "official.ckpt":
+        torch.save({"state_dict": to_authors(large.state_dict())}, source)
+    elif way == "official.safetensors":
         save_file(to_authors(large.state_dict()), source)
     else:
-        source = tmp_path / "folder"
         large.save_pretrained(source)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", MEMORY, way, str(source), repr(size)],

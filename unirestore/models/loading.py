@@ -18,10 +18,9 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         restorer: a module, used as it is; a folder, the name of shipped weights or a hub id for
             `UniRestore.from_pretrained`; a mapping with `preset` (and overrides) for an untrained
             `UniRestore.build`, which takes over from `start_from`, a trained restorer of another size, every
-            tensor of the same name and shape; or a mapping with `official`, the arguments of
-            `UniRestore.from_official`; or a mapping with `weights` (folder, name or id) and overrides that
-            take parts away, such as `cfrm=False` (ablations), or add the detail refiner, which changes nothing
-            untrained.
+            tensor of the same name and shape; or a mapping with `weights` (folder, name or id) or `official`
+            (the arguments of `UniRestore.from_official`) and overrides that take parts away, such as
+            `cfrm=False` (ablations), or add the detail refiner, which changes nothing untrained.
 
     Raises:
         FileNotFoundError: the string is no folder, no shipped weights and no hub id.
@@ -34,7 +33,7 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
         if "weights" in options:
             return _altered(UniRestore.from_pretrained(options.pop("weights")), options)
         if "official" in options:
-            return UniRestore.from_official(**{**dict(options.pop("official")), **options})
+            return _altered(UniRestore.from_official(**options.pop("official")), options)
         if "preset" not in options:
             raise ValueError(
                 f"restorer has the keys {sorted(options)}; give dict(preset='tiny'), "
@@ -50,6 +49,8 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
 
 def _altered(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
     """A trained model with some settings changed that need no weights of their own, in evaluation mode."""
+    if not overrides:
+        return full.eval()
     settings = {name: full.config[name] for name in full.config if not name.startswith("_")}
     model = UniRestore(**{**settings, **overrides})
     trained, wanted = full.state_dict(), model.state_dict()

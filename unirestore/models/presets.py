@@ -134,6 +134,7 @@ class BaseModel:
 
     hub_id: str
     licence: str
+    mirrors: tuple[str, ...]
     parts: str
 
 
@@ -141,11 +142,12 @@ BASE_MODELS: dict[str, BaseModel] = {
     "sd_turbo": BaseModel(
         hub_id="stabilityai/sd-turbo",
         licence="Stability AI Community License; read it before you ship anything",
-        parts="vae/, unet/, text_encoder/, tokenizer/ in diffusers' layout",
+        mirrors=("modelscope.cn: AI-ModelScope/sd-turbo",),
+        parts="vae/, unet/, scheduler/, text_encoder/, tokenizer/ in diffusers' layout",
     ),
 }
-"""Preset -> base model. Any copy in the same layout does: a local folder, or another hub id. We have checked no
-mirror."""
+"""Preset -> base model. Any copy in the same layout does: a local folder, or another hub id. Mirrors are as others name
+them; we have not compared their files."""
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[1] / "weights"
 

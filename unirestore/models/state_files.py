@@ -5,18 +5,19 @@ At the peak a network takes little more than its weights, in the number type tha
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
 State = Mapping[str, Tensor]
-_PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 """Of the weights in a folder that `save_pretrained` writes."""
+_LEAST_MAPPED = 8 * 2**20
 
 
 def read_state(source: str | Path | State) -> State:
@@ -27,38 +28,68 @@ def read_state(source: str | Path | State) -> State:
     """
     if isinstance(source, Mapping):
         return source.get("state_dict", source)
-    path = Path(source)
+    path = Path(source).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
+    return StateFile(path)
+
+
+def read_pickle(path: Path) -> Any:
+    """What `torch.save` wrote: tensors and plain containers, nothing else; tensors stay in the file, mapped, where its
+    format lets them. Raises ValueError where it is damaged or wants to run code; nothing of it is run."""
     try:
-        if path.suffix == ".safetensors":
-            return _Lazy(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=path.suffix in _PICKLES)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise ValueError(
-            f"{path} is cut short, damaged or holds more than tensors ({reason}); nothing of it was run. If you trust "
-            "its source, save its state_dict again as safetensors"
-        ) from error
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict: its content is {type(content).__name__}")
-    return state
+        raise _unreadable(path, error) from error
 
 
-class _Lazy(Mapping):
-    """The tensors of a safetensors file; each is read when it is asked for."""
+class StateFile(State):
+    """The tensors of one file. What is asked for is a view into the file: copy it, and keep nothing of it.
+
+    The file is opened again whenever a 32nd of it has been read, so that the system takes back what was mapped.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with safe_open(path, framework="pt") as file:
-            self.shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        self._open()
+        if self._is_safetensors:
+            names = self._handle.keys()
+            self.shapes = {name: tuple(self._handle.get_slice(name).get_shape()) for name in names}
+        else:
+            self.shapes = {name: tuple(value.shape) for name, value in self._handle.items()}
+        self._limit = max(_LEAST_MAPPED, path.stat().st_size // 32)
+        if not self._is_safetensors and not zipfile.is_zipfile(path):
+            self._limit = float(
+                "inf"
+            )  # the format before torch 1.6 cannot be mapped; it is in memory as a whole
+
+    @property
+    def _is_safetensors(self) -> bool:
+        return self.path.suffix == ".safetensors"
+
+    def _open(self) -> None:
+        self._read = 0
+        self._handle = None  # what is mapped goes back before more is
+        if self._is_safetensors:
+            try:
+                self._handle = safe_open(self.path, framework="pt")
+            except Exception as error:
+                raise _unreadable(self.path, error) from error
+            return
+        content = read_pickle(self.path)
+        state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise ValueError(f"{self.path} holds no state dict: its content is {type(content).__name__}")
+        self._handle = state
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.shapes:
             raise KeyError(name)
-        with safe_open(self.path, framework="pt") as file:  # closed again: what was mapped does not pile up
-            return file.get_tensor(name)
+        if self._read > self._limit:
+            self._open()
+        tensor = self._handle.get_tensor(name) if self._is_safetensors else self._handle[name]
+        self._read += tensor.numel() * tensor.element_size()
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
@@ -76,15 +107,23 @@ class Stored(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the tensor, without reading it."""
-        return (
-            self.state.shapes[self.key]
-            if isinstance(self.state, _Lazy)
-            else tuple(self.state[self.key].shape)
-        )
+        if isinstance(self.state, StateFile):
+            return self.state.shapes[self.key]
+        return tuple(self.state[self.key].shape)
 
-    def read(self) -> Tensor:
-        """The tensor."""
-        return self.state[self.key]
+    @property
+    def place(self) -> str:
+        """The file, or that there is none; for messages."""
+        return place(self.state)
+
+    def read(self, dtype: torch.dtype | None = None) -> Tensor:
+        """A copy of the tensor, as `dtype` where that is given."""
+        return self.state[self.key].to(dtype, copy=True)
+
+
+def place(state: State) -> str:
+    """Where a state comes from, for messages."""
+    return str(state.path) if isinstance(state, StateFile) else "the state dict in memory"
 
 
 def fill(model: nn.Module, state: State, dtype: torch.dtype | None = None) -> dict[str, list[str]]:
@@ -103,6 +142,15 @@ def fill(model: nn.Module, state: State, dtype: torch.dtype | None = None) -> di
         ),
     }
     if not any(problems.values()):
-        ready = {name: one.read().to(dtype, copy=True) for name, one in stored.items()}
-        model.load_state_dict(ready, assign=True)
+        model.load_state_dict({name: one.read(dtype) for name, one in stored.items()}, assign=True)
     return problems
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    telling = [line for line in lines if line.startswith("WeightsUnpickler error")] or lines
+    reason = telling[0].partition(" Please use")[0][:200]
+    return ValueError(
+        f"{path} is cut short, damaged or holds more than tensors ({reason}); nothing of it was run. If you trust its "
+        "source, save its state_dict again as safetensors"
+    )
