@@ -183,7 +183,7 @@ class RestorationPipeline:
             if photo.dtype != np.uint8 and not np.issubdtype(photo.dtype, np.floating):
                 raise TypeError(f"an array must be uint8 or floating point in [0, 1], got {photo.dtype}")
             eight = photo.dtype == np.uint8
-            values = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1))).float()
+            values = torch.from_numpy(np.array(photo.transpose(2, 0, 1), order="C")).float()
             restored = self._restore(values / 255 if eight else values, **options).permute(1, 2, 0).numpy()
             return np.rint(restored * 255).astype(np.uint8) if eight else restored.astype(photo.dtype)
         if isinstance(photo, Tensor):

@@ -1,5 +1,6 @@
 """`unirestore restore` and `unirestore compare`: which files, which names, resuming, failures, streams, shares."""
 
+import argparse
 import io
 import json
 import os
@@ -9,11 +10,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from unirestore import RestorationPipeline, UniRestore
 from unirestore.cli import main
-from unirestore.cli.restore import jobs_of, share_of
+from unirestore.cli.restore import add_model_arguments, jobs_of, restorer_of, share_of
+from unirestore.data import photo_files
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,7 @@ def test_json_lines(restore, photos, tmp_path, capsys):
     assert "aa.jpg" in next(line["error"] for line in lines[:-1] if line["status"] == "failed")
 
 
+@pytest.mark.slow
 def test_streams(weights, photos, tmp_path):
     command = [sys.executable, "-m", "unirestore.cli", "restore", "--model", weights]
     stored = (photos / "a.png").read_bytes()
@@ -109,8 +112,17 @@ def test_streams(weights, photos, tmp_path):
     wanted = np.asarray(RestorationPipeline.from_pretrained(weights)(photos / "a.png"))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(done.stdout))), wanted)
     assert done.stderr == b""
-    empty = subprocess.run([*command, "-", "-"], input=b"", capture_output=True, timeout=120)
-    assert empty.returncode == 2 and b"standard input is empty" in empty.stderr and empty.stdout == b""
+
+
+def test_an_empty_stream_and_a_terminal(restore, photos, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert restore("-", "-") == 2
+    told = capsys.readouterr()
+    assert "standard input is empty" in told.err and told.out == ""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert restore(photos / "a.png", "-") == 2
+    told = capsys.readouterr()
+    assert "would go to the terminal" in told.err and told.out == ""
 
 
 def test_stream_to_a_file_and_file_to_a_stream(restore, photos, tmp_path, monkeypatch, capsysbinary):
@@ -152,18 +164,52 @@ def test_what_cannot_be_is_told_in_a_line(restore, photos, monkeypatch, capsys, 
 def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
     restore, photos, tmp_path, monkeypatch, capsys
 ):
-    def full(self, content):
-        raise OSError(28, "No space left on device", str(self))
+    def full(number):
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    monkeypatch.setattr(photo_files.os, "fsync", full)
     assert restore(photos, tmp_path / "out") == 2
-    assert "No space left" in capsys.readouterr().err and names(tmp_path / "out") == []
+    error = capsys.readouterr().err
+    assert "C.PNG: No space left" in error and "it continues" in error and names(tmp_path / "out") == []
+
+
+def test_a_photo_that_may_not_be_read_stops_nothing(restore, photos, tmp_path, monkeypatch, capsys):
+    read = type(tmp_path).read_bytes
+
+    def forbidden(self):
+        if self.name == "a.png":
+            raise PermissionError(13, "Permission denied", str(self))
+        return read(self)
+
+    monkeypatch.setattr(type(tmp_path), "read_bytes", forbidden)
+    assert restore(photos, tmp_path / "out") == 1
+    assert "a.png" in capsys.readouterr().err and names(tmp_path / "out") == ["C.PNG", "b.jpg"]
 
 
 def test_two_photos_that_would_become_one_are_refused(photos, tmp_path):
     Image.new("RGB", (3, 3)).save(photos / "sub" / "a.png")
     with pytest.raises(ValueError, match=r"a\.png and .*would both become"):
         jobs_of(str(photos / "**" / "a.png"), str(tmp_path / "out"))
+
+
+def test_what_a_shell_makes_of_a_pattern(restore, photos, tmp_path):
+    given = [photos / name for name in ("sub", "notes.txt", "b.jpg", "a.png")]
+    assert restore(*given, tmp_path / "out") == 0
+    assert names(tmp_path / "out") == ["a.png", "b.jpg"]
+    assert restore(photos / "a.png", photos / "gone.png", tmp_path / "out") == 2
+    Image.new("RGB", (3, 3)).save(photos / "sub" / "a.png")
+    with pytest.raises(ValueError, match="would both become"):
+        jobs_of([str(photos / "a.png"), str(photos / "sub" / "a.png")], str(tmp_path / "out"))
+    assert restore("-", photos / "a.png", tmp_path / "b.png") == 2
+
+
+@pytest.mark.parametrize("source", [["*.jpg"], ["a.png", "b.jpg"], ["sub/../*.jpg"]])
+def test_photos_are_never_overwritten(restore, photos, monkeypatch, capsys, source):
+    monkeypatch.chdir(photos)
+    before = {name: (photos / name).read_bytes() for name in names(photos)}
+    assert restore(*source, ".", "--overwrite") == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert {name: (photos / name).read_bytes() for name in names(photos)} == before
 
 
 def test_photos_below_out_are_photos(photos):
@@ -191,6 +237,27 @@ def test_two_ranks_restore_a_folder_together(restore, photos, tmp_path, monkeypa
     assert names(tmp_path / "out") == ["C.PNG", "a.png", "b.jpg"]
 
 
+def test_a_rank_does_not_stop_the_others(restore, photos, tmp_path, monkeypatch, capsys):
+    (photos / "aa.jpg").write_text("no")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert restore(photos, tmp_path / "out") == 0  # torchrun ends all when one ends with another status
+    told = capsys.readouterr()
+    assert "aa.jpg" in told.err and "process 0 of 2: " in told.out and "1 failed" in told.out
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("RANK", "0")
+    assert restore(photos, tmp_path / "out") == 1
+
+
+@pytest.mark.parametrize("device, own", [("cuda", "cuda:3"), ("cuda:0", "cuda:0"), ("cpu", "cpu")])
+def test_a_rank_has_a_gpu_of_its_own(monkeypatch, device, own):
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    parser = argparse.ArgumentParser()
+    add_model_arguments(parser)
+    assert restorer_of(parser.parse_args(["--device", device])).device == own
+
+
 @pytest.mark.slow
 def test_jobs_give_the_same_files(restore, photos, tmp_path):
     assert restore(photos, tmp_path / "one", "--recursive") == 0
@@ -202,12 +269,32 @@ def test_jobs_give_the_same_files(restore, photos, tmp_path):
 
 def test_compare_puts_both_side_by_side(weights, photos, tmp_path, capsys):
     (photos / "aa.jpg").write_text("no")
-    Image.new("L", (40, 30), 99).save(photos / "grey.png")
+    grey = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("L", (40, 30), 99).save(photos / "grey.png", icc_profile=grey)
     assert main(["compare", str(photos), str(tmp_path / "out"), "--model", weights, "--quiet"]) == 1
     told = capsys.readouterr()
     assert "aa.jpg" in told.err and "4 of 5 comparisons" in told.out
     with Image.open(tmp_path / "out" / "grey.png") as sheet, Image.open(tmp_path / "out" / "a.png") as other:
         pixels = np.asarray(sheet)
+        assert "icc_profile" not in sheet.info  # one of grey would not fit colours
         assert sheet.mode == "RGB" and sheet.width >= 80 and sheet.height > 30
         assert (pixels[-30:, :40] == 99).all()  # the photo, at the left, under its name
         assert other.size[0] >= 62
+
+
+def test_compare_leaves_restored_pictures_alone(weights, photos, tmp_path, capsys):
+    (tmp_path / "restored.png").write_bytes(b"mine")
+    arguments = [
+        "compare",
+        str(photos / "a.png"),
+        str(tmp_path / "restored.png"),
+        "--model",
+        weights,
+        "--quiet",
+    ]
+    assert main(arguments) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "restored.png").read_bytes() == b"mine"
+    assert main([*arguments, "--task", "seg", "--overwrite"]) == 2  # told once, not of every photo
+    assert main([*arguments, "--overwrite"]) == 0
+    assert Image.open(tmp_path / "restored.png").width >= 62

@@ -1,4 +1,4 @@
-"""Restore photos: a file, a folder, a pattern, or standard input.
+"""Restore photos: files, a folder, a pattern, or standard input.
 
     unirestore restore foggy.jpg restored.jpg
     unirestore restore photos restored --recursive --task det
@@ -8,9 +8,10 @@
 Files keep their names, and what they hold beside colours: EXIF, ICC profile, alpha, grey, 16 bits. Finished files
 are passed over when the same command is given again, so that a run that was stopped continues; --overwrite makes them
 anew. A photo that cannot be restored is named at the end and stops nothing. Under torchrun each process takes its share
-of the files.
+of the files, and with --device cuda a GPU of its own.
 
-Exit status: 0 all restored; 1 some could not be; 2 not possible as asked; 130 stopped.
+Exit status: 0 all restored; 1 some could not be; 2 not possible as asked; 130 stopped. Of several processes each ends
+with 0 where photos failed, because torchrun would stop the others; the same command without torchrun tries those again.
 
 --json prints a line for each photo, {"in": ..., "out": ..., "status": "restored" | "there" | "failed", "error": ...,
 "seconds": ...}, and a last one with the counts.
@@ -24,7 +25,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +65,7 @@ class Restore:
         try:
             self.loaded().restore_file(job.source, job.target, quality=self.quality, **self.options)
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-            if (
-                isinstance(error, OSError)
-                and error.errno is not None
-                and not isinstance(error, FileNotFoundError)
-            ):
+            if isinstance(error, OSError) and error.errno is not None and error.filename != job.source:
                 raise  # a full disk, a folder that may not be written: the next photo would fail as well
             line |= {"status": "failed", "error": str(error)}
         return {**line, "seconds": round(time.perf_counter() - start, 3)}
@@ -82,6 +80,7 @@ class Restore:
             if self.threads is not None:
                 torch.set_num_threads(self.threads)
             torch.set_flush_denormal(True)
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged tags, and on large photos
             self.pipe = RestorationPipeline.from_pretrained(self.model, dtype=self.dtype, device=self.device)
         return self.pipe
 
@@ -89,7 +88,10 @@ class Restore:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `unirestore restore`."""
     parser.add_argument(
-        "source", metavar="IN", help="a photo, a folder, a pattern such as 'photos/*.jpg', or -"
+        "source",
+        metavar="IN",
+        nargs="+",
+        help="a photo or several, a folder, a pattern such as 'photos/*.jpg', or -",
     )
     parser.add_argument("out", metavar="OUT", help="a file for a file, else a folder; - for standard output")
     add_model_arguments(parser)
@@ -133,16 +135,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it; returns the exit status."""
     restore = restorer_of(args)
-    if args.source == STANDARD or args.out == STANDARD:
+    if STANDARD in (*args.source, args.out):
         return _streamed(restore, args)
     jobs = share_of(jobs_of(args.source, args.out, args.recursive))
+    rank, world = place_among()
     todo = [job for job in jobs if args.overwrite or not Path(job.target).exists()]
     if todo:
-        check_task(restore, args)
+        check_task(restore, args.jobs)
     done = [{"in": job.source, "out": job.target, "status": "there"} for job in jobs if job not in set(todo)]
     for line in done:
         _tell(line, args.json)
-    with shown(len(todo), args.quiet or args.json) as step:
+    with shown(len(todo), args.quiet or args.json or rank > 0, "restoring") as step:
         for line in results(restore, todo, args):
             step("restoring")
             _tell(line, args.json)
@@ -158,8 +161,9 @@ def run(args: argparse.Namespace) -> int:
                 print(line["error"], file=sys.stderr)
         there = f", {counts['there']} there already (--overwrite makes them anew)" if counts["there"] else ""
         failed = f", {counts['failed']} failed (named above)" if counts["failed"] else ""
-        print(f"{counts['restored']} of {len(jobs)} photos restored into {args.out}{there}{failed}")
-    return 1 if counts["failed"] else 0
+        who = f"process {rank} of {world}: " if world > 1 else ""
+        print(f"{who}{counts['restored']} of {len(jobs)} photos restored into {args.out}{there}{failed}")
+    return 1 if counts["failed"] and world == 1 else 0
 
 
 def restorer_of(args: argparse.Namespace) -> Restore:
@@ -180,38 +184,47 @@ def restorer_of(args: argparse.Namespace) -> Restore:
     return Restore(
         model=args.model,
         dtype=args.dtype,
-        device=args.device,
+        device=_own_device(args.device),
         threads=max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None,
         quality=args.quality,
         options={"tile": tile, **{name: getattr(args, name) for name in OPTIONS}},
     )
 
 
-def check_task(restore: Restore, args: argparse.Namespace) -> None:
+def check_task(restore: Restore, jobs: int = 1) -> None:
     """Fails here, and not at every photo, for options that the network does not have."""
     pipe = restore.loaded()
     pipe.check(**restore.options)
-    if args.jobs > 1:
+    if jobs > 1:
         restore.pipe = None  # each process loads its own
 
 
-def jobs_of(source: str, out: str, recursive: bool = False) -> list[Job]:
-    """The photos that IN means, in order, each with its place in OUT.
+def jobs_of(source: str | Sequence[str], out: str, recursive: bool = False) -> list[Job]:
+    """The photos that IN means, in order, each with its place in OUT. Several IN are what a shell makes of a pattern.
 
     Raises FileNotFoundError where IN is nothing, ValueError where a folder holds no photo, where two photos would go to
     one file, or where OUT cannot be right.
     """
     from unirestore.data.photo_files import PHOTO_SUFFIXES, format_of
 
+    several = [] if isinstance(source, str) or len(source) == 1 else list(source)
+    source = source if isinstance(source, str) else source[0]
     place, target = Path(source), Path(out)
-    if place.is_file():
+    if several:
+        lost = [name for name in several if not Path(name).exists()]
+        if lost:
+            raise FileNotFoundError(f"{lost[0]}: no such file or folder")
+        found = sorted(set(map(Path, several)))
+        names, source = {path: Path(path.name) for path in found}, f"{source} ..."
+        place = Path(source)
+    elif place.is_file():
         if target.is_dir() or not target.suffix:
             target = target / place.name
         format_of(target)
         if target.resolve() == place.resolve():
             raise ValueError(f"OUT is the photo {source} itself; choose another name")
         return [Job(source=source, target=str(target))]
-    if place.is_dir():
+    elif place.is_dir():
         found = sorted(place.rglob("*") if recursive else place.iterdir())
         names = {path: path.relative_to(place) for path in found}
     else:
@@ -237,8 +250,11 @@ def jobs_of(source: str, out: str, recursive: bool = False) -> list[Job]:
         hint = "" if recursive or not place.is_dir() else "; --recursive looks into sub-folders too"
         raise ValueError(f"{source}: no photo there ({', '.join(PHOTO_SUFFIXES)}){hint}")
     jobs = [Job(source=str(path), target=str(target / names[path])) for path in photos]
+    photo_at = {os.path.realpath(job.source): job.source for job in jobs}
     owner: dict[str, str] = {}
     for job in jobs:
+        if os.path.realpath(job.target) in photo_at:
+            raise ValueError(f"{job.target} is one of the photos and would be overwritten; name another OUT")
         if owner.setdefault(job.target, job.source) != job.source:
             raise ValueError(f"{owner[job.target]} and {job.source} would both become {job.target}")
     return jobs
@@ -246,8 +262,19 @@ def jobs_of(source: str, out: str, recursive: bool = False) -> list[Job]:
 
 def share_of(jobs: list[Job]) -> list[Job]:
     """This process's share under torchrun, every photo in exactly one; else all."""
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, world = place_among()
     return jobs[rank::world]
+
+
+def place_among() -> tuple[int, int]:
+    """Number of this process under torchrun, from 0, and how many there are; (0, 1) without."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _own_device(device: str) -> str:
+    """`cuda` under torchrun: the GPU of this process's number on its machine."""
+    local = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local}" if device == "cuda" and local is not None else device
 
 
 def results(restore: Restore, jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -269,18 +296,29 @@ def _streamed(restore: Restore, args: argparse.Namespace) -> int:
     """From standard input or to standard output; messages go to standard error."""
     from unirestore.data.photo_files import format_of
 
-    stored: str | bytes = sys.stdin.buffer.read() if args.source == STANDARD else args.source
-    if stored == b"":
-        raise ValueError("standard input is empty; give a photo, as in: unirestore restore - - < photo.jpg")
-    if args.source != STANDARD and not Path(args.source).is_file():
-        raise FileNotFoundError(f"{args.source}: no such photo; standard output takes one")
+    if len(args.source) > 1:
+        raise ValueError("- stands for one photo: give one IN and one OUT")
+    (source,) = args.source
     if args.out == STANDARD:
         if args.json:
             raise ValueError("--json and the picture cannot both go to standard output; name a file for OUT")
-        restore.loaded().restore_file(stored, sys.stdout.buffer, quality=args.quality, **restore.options)
+        if sys.stdout.isatty():
+            raise ValueError("the picture would go to the terminal: put > restored.jpg behind the command")
+    else:
+        format_of(args.out)
+    stored: str | bytes = source
+    if source == STANDARD:
+        stored = sys.stdin.buffer.read()
+        if not stored:
+            raise ValueError(
+                "standard input is empty; give a photo, as in: unirestore restore - - < photo.jpg"
+            )
+    elif not Path(source).is_file():
+        raise FileNotFoundError(f"{source}: no such photo; standard output takes one")
+    target = sys.stdout.buffer if args.out == STANDARD else args.out
+    restore.loaded().restore_file(stored, target, quality=args.quality, **restore.options)
+    if args.out == STANDARD:
         sys.stdout.buffer.flush()
-        return 0
-    format_of(args.out)
-    restore.loaded().restore_file(stored, args.out, quality=args.quality, **restore.options)
-    _tell({"in": STANDARD, "out": args.out, "status": "restored"}, args.json)
+    else:
+        _tell({"in": STANDARD, "out": args.out, "status": "restored"}, args.json)
     return 0

@@ -103,11 +103,11 @@ def show_recipes() -> int:
     return 0
 
 
-def shown(steps: int, quiet: bool) -> Any:
-    """A progress bar, see `evaluation.progress`."""
+def shown(steps: int, quiet: bool, what: str = "") -> Any:
+    """A progress bar, see `evaluation.progress`; `what` stands there until the first step."""
     from unirestore.evaluation.progress import progress_bar
 
-    return progress_bar(steps, visible=not quiet)
+    return progress_bar(steps, visible=not quiet, what=what)
 
 
 def _cores() -> int:

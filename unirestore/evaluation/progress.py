@@ -7,12 +7,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(steps: int, *, visible: bool = True) -> Iterator[Callable[[str], None]]:
+def progress_bar(
+    steps: int, *, visible: bool = True, what: str = "measuring"
+) -> Iterator[Callable[[str], None]]:
     """Give a function that advances the bar by one step and shows a word on what is being done.
 
     Args:
         steps: how many there will be.
         visible: False gives a function that does nothing.
+        what: is being done until the first step.
     """
     if not visible:
         yield lambda what: None
@@ -27,5 +30,5 @@ def progress_bar(steps: int, *, visible: bool = True) -> Iterator[Callable[[str]
         TimeRemainingColumn(),
     )
     with Progress(*columns) as bar:
-        task = bar.add_task("measuring", total=steps)
+        task = bar.add_task(what, total=steps)
         yield lambda what: bar.update(task, advance=1, description=what)
