@@ -4,7 +4,7 @@
     unirestore compare photos comparisons --task det
 
 IN is a photo or several, a folder or a pattern; of a folder each photo becomes a picture of its name in OUT. The photos
-are restored for it: OUT is not where restored pictures are, and files that stand there are left alone unless --overwrite
+are restored for it: OUT is not where restored pictures are, and what stands there is left alone unless --overwrite
 is given. A photo that cannot be read is named at the end (exit status 1).
 """
 
