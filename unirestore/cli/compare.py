@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
     there = [job.target for job in jobs if Path(job.target).exists()]
     if there and not args.overwrite:
         raise ValueError(f"{there[0]} is there already; name another OUT, or --overwrite to replace it")
-    check_task(restore)
     failed = []
-    with shown(len(jobs), args.quiet, "comparing") as step:
+    with shown(len(jobs), args.quiet, "loading") as step:
+        check_task(restore)
         for job in jobs:
             try:
                 photo = read_photo(job.source)

@@ -140,12 +140,13 @@ def run(args: argparse.Namespace) -> int:
     jobs = share_of(jobs_of(args.source, args.out, args.recursive))
     rank, world = place_among()
     todo = [job for job in jobs if args.overwrite or not Path(job.target).exists()]
-    if todo:
-        check_task(restore, args.jobs)
-    done = [{"in": job.source, "out": job.target, "status": "there"} for job in jobs if job not in set(todo)]
-    for line in done:
-        _tell(line, args.json)
-    with shown(len(todo), args.quiet or args.json or rank > 0, "restoring") as step:
+    new = set(todo)
+    done = [{"in": job.source, "out": job.target, "status": "there"} for job in jobs if job not in new]
+    with shown(len(todo), args.quiet or args.json or rank > 0 or not todo, "loading") as step:
+        if todo:
+            check_task(restore, args.jobs)
+        for line in done:
+            _tell(line, args.json)
         for line in results(restore, todo, args):
             step("restoring")
             _tell(line, args.json)
