@@ -122,7 +122,7 @@ class Grid:
         """A grid of smaller tiles over the same picture, for `gather`."""
         side = max(min(self.tile) // CROPS, SMALLEST_CROP * self.multiple) // self.multiple * self.multiple
         overlap = max(self.multiple, side // 4 // self.multiple * self.multiple)
-        return Grid(*self.size, side, overlap, self.multiple)
+        return type(self)(*self.size, side, overlap, self.multiple)
 
     def groups(self, area: int) -> list[list[tuple[int, int]]]:
         """All tiles, in groups of about `area` in all, each from all over the picture."""
