@@ -10,6 +10,7 @@ from PIL import Image
 import unirestore
 from unirestore import RestorationPipeline, UniRestore, tiling
 from unirestore.color_fix import adain
+from unirestore.data.deep_files import png_file
 
 SMALL = dict(
     block_out_channels=(8, 8, 8, 8),
@@ -107,6 +108,15 @@ def test_pillow_images_keep_their_kind(pipe, image, mode):
         assert np.array_equal(np.asarray(found)[..., -1], np.asarray(given)[..., -1])
 
 
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bits_are_rounded_on_pillow_images(pipe, channels, tmp_path):
+    values = np.full((8, 8, channels), 100 * 257 + 200, np.uint16)  # nearer to 101
+    (tmp_path / "a.png").write_bytes(png_file(values))
+    found = np.asarray(pipe(tmp_path / "a.png", strength=0.0))
+    assert found.shape == values.shape and (found == 101).all()
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 70), (64, 64), (33, 9)])
 def test_any_size(pipe, size):
     assert pipe(Image.new("RGB", size, (90, 120, 150))).size == size

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ class RestorationPipeline:
             steps: of the prior, 1 to 4.
 
         Returns:
-            For each photo the same kind as was given, a Pillow image for a path; pictures in [0, 1] or 8 bits. EXIF,
-            ICC and alpha stay on Pillow images and on `Photo`s.
+            For each photo the same kind as was given, a Pillow image for a path; pictures in [0, 1] or 8 bits (a
+            Pillow image holds 16 bits of grey alone). EXIF, ICC and alpha stay on Pillow images and on `Photo`s.
 
         Raises:
             TypeError, ValueError for photos and options that cannot be used, FileNotFoundError for a missing file.
@@ -273,6 +274,11 @@ def _from_pillow(image: Image.Image) -> Photo:
 
 
 def _to_pillow(photo: Photo) -> Image.Image:
+    if photo.depth == 16 and (
+        photo.alpha is not None or not photo.grey
+    ):  # Pillow has no such pixels: rounded
+        alpha = None if photo.alpha is None else np.rint(photo.alpha / 257).astype(np.uint8)
+        photo = replace(photo, depth=8, alpha=alpha)
     file = io.BytesIO()
     write_photo(photo, file, format="PNG")
     image = Image.open(file)
