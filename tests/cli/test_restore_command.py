@@ -147,6 +147,7 @@ def test_stream_to_a_file_and_file_to_a_stream(restore, photos, tmp_path, monkey
         (("a.png", "out.png", "--tile", "huge"), "--tile is a number"),
         (("a.png", "out.png", "--quality", "0"), "--quality lies in"),
         (("a.png", "out.png", "--jobs", "0"), "--jobs is at least"),
+        (("a.png", "out.png", "--max-megapixels", "0"), "--max-megapixels is at least"),
         (("a.png", "out.png", "--strength", "2"), "strength must lie"),
         (("a.png", "-", "--json"), "cannot both go to standard output"),
         (("nowhere", "-"), "no such photo"),
@@ -190,6 +191,13 @@ def test_two_photos_that_would_become_one_are_refused(photos, tmp_path):
     Image.new("RGB", (3, 3)).save(photos / "sub" / "a.png")
     with pytest.raises(ValueError, match=r"a\.png and .*would both become"):
         jobs_of(str(photos / "**" / "a.png"), str(tmp_path / "out"))
+
+
+def test_photos_that_are_too_large_can_be_allowed(restore, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert restore(photos / "a.png", tmp_path / "out") == 1
+    assert "--max-megapixels" in capsys.readouterr().err
+    assert restore(photos / "a.png", tmp_path / "out", "--max-megapixels", "1") == 0
 
 
 def test_what_a_shell_makes_of_a_pattern(restore, photos, tmp_path):

@@ -55,6 +55,7 @@ class Restore:
     device: str
     threads: int | None
     quality: int
+    megapixels: int | None
     options: dict[str, Any]
     pipe: Any = None
 
@@ -74,12 +75,15 @@ class Restore:
         """The pipeline."""
         if self.pipe is None:
             import torch
+            from PIL import Image
 
             from unirestore.pipeline import RestorationPipeline
 
             if self.threads is not None:
                 torch.set_num_threads(self.threads)
             torch.set_flush_denormal(True)
+            if self.megapixels is not None:
+                Image.MAX_IMAGE_PIXELS = self.megapixels * 10**6 // 2  # Pillow refuses twice as many
             warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged tags, and on large photos
             self.pipe = RestorationPipeline.from_pretrained(self.model, dtype=self.dtype, device=self.device)
         return self.pipe
@@ -129,6 +133,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     parser.add_argument("--quality", type=int, metavar="1-100", default=95, help="of JPEG, WebP and HEIC")
+    parser.add_argument(
+        "--max-megapixels",
+        type=int,
+        metavar="N",
+        help="refuse larger photos, which may be made to fill the memory (default: 178, Pillow's limit)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -179,6 +189,8 @@ def restorer_of(args: argparse.Namespace) -> Restore:
             raise ValueError(f"--tile is a number of pixels, auto or none, not {args.tile!r}") from error
     if not 1 <= args.quality <= 100:
         raise ValueError(f"--quality lies in 1..100, got {args.quality}")
+    if args.max_megapixels is not None and args.max_megapixels < 1:
+        raise ValueError(f"--max-megapixels is at least 1, got {args.max_megapixels}")
     jobs = getattr(args, "jobs", 1)
     if jobs < 1:
         raise ValueError(f"--jobs is at least 1, got {jobs}")
@@ -188,6 +200,7 @@ def restorer_of(args: argparse.Namespace) -> Restore:
         device=_own_device(args.device),
         threads=max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None,
         quality=args.quality,
+        megapixels=args.max_megapixels,
         options={"tile": tile, **{name: getattr(args, name) for name in OPTIONS}},
     )
 

@@ -116,7 +116,7 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
             raise ValueError(f"{name}: no picture of a type that is known here, or it is damaged") from None
         if isinstance(error, Image.DecompressionBombError):
             raise ValueError(
-                f"{name}: {error}; if you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS or make it smaller"
+                f"{name}: {error} If you trust the file, raise --max-megapixels (PIL.Image.MAX_IMAGE_PIXELS)"
             ) from error
         raise ValueError(f"{name}: cannot be read as a photo ({error}); is the file whole?") from error
 
