@@ -51,6 +51,8 @@ EXTRAS = {
         "albumentations",
         "kornia",
     ],  # benchmarks/degradation_speed.py, nothing else
+    # HEIC photos in `unirestore restore`
+    "heic": ["pillow-heif"],
     "docs": ["mkdocs>=1.6,<2"],
     "test": ["pytest>=8", "pytest-cov>=5", "coverage>=7.10", "pytest-xdist>=3.6", "hypothesis>=6.100"],
     "dev": ["ruff>=0.6", "pre-commit"],
