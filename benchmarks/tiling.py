@@ -104,8 +104,8 @@ class FewTiles(tiling.Grid):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return (place for place in super().__iter__() if sum(place) < 2)
 
-    def groups(self, area: int) -> list[list[tuple[int, int]]]:
-        return super().groups(area)[:1]
+    def groups(self, area: int, look: Tensor) -> list[list[tuple[int, int]]]:
+        return super().groups(area, look)[:1]
 
 
 class WholeCanvas(tiling.Canvas):

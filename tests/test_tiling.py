@@ -14,7 +14,8 @@ from unirestore import UniRestore, tile_memory, tiling
 from unirestore.data import render_scene
 from unirestore.models.priors import NoPrior
 from unirestore.models.statistics import Moments, SharedStatistics, normalise
-from unirestore.tiling import Canvas, Grid, choose_tile, memory_needed, restore_tiled, run_stage
+from unirestore.tile_grid import Canvas, Grid
+from unirestore.tiling import choose_tile, memory_needed, restore_tiled, run_stage
 
 
 def psnr(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -84,28 +85,33 @@ def test_no_ramp_at_the_border_and_neighbours_share_the_overlap(length, sides):
     assert all(w[0] < 1 for w in weights[1:]) and all(w[-1] < 1 for w in weights[:-1])
 
 
-def test_groups_hold_every_crop_once_and_are_scattered():
-    crops = Grid(512, 768, 64, 16, 8)
-    groups = crops.groups(256 * 256)
+def test_groups_hold_every_crop_once_and_are_like_the_picture():
+    look = scene(512, 768)
+    crops = Grid(512, 768, 256, 64, 8).crops()
+    groups = crops.groups(256 * 256, look[0])
     assert sorted(place for group in groups for place in group) == list(crops)
-    for group in groups:
-        rows, columns = {row for row, _ in group}, {column for _, column in group}
-        assert max(rows) - min(rows) >= 4 and max(columns) - min(columns) >= 8
-        assert len(group) * 64 * 64 <= 256 * 256
+    assert all(len(group) * crops.tile[0] * crops.tile[1] <= 256 * 256 for group in groups)
+
+    def brightness(places):
+        boxes = [crops.box(*place) for place in places]
+        return float(torch.stack([look[..., t : t + h, x : x + w].mean() for t, x, h, w in boxes]).mean())
+
+    dealt = [brightness(group) for group in groups]
+    row_by_row = [brightness(list(crops)[k :: len(groups)]) for k in range(len(groups))]
+    assert np.std(dealt) < 0.5 * np.std(row_by_row)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_canvas_at_another_stride_keeps_the_type(dtype):
     grid = Grid(64, 96, 32, 8, 8)
-    picture = torch.rand(1, 2, 16, 24).to(dtype)
-    (found,) = run_stage(
-        lambda boxes: [
-            torch.cat([picture[..., t // 4 : t // 4 + 8, x // 4 : x // 4 + 8] for t, x, _, _ in boxes])
-        ],
-        grid,
-        [4],
-        "tile",
-    )
+    picture = torch.rand(2, 2, 16, 24).to(dtype)
+
+    def stage(photo, boxes):
+        ((top, left, height, width),) = boxes
+        part = slice(top // 4, (top + height) // 4), slice(left // 4, (left + width) // 4)
+        return [picture[(slice(photo, photo + 1), slice(None), *part)]]
+
+    (found,) = run_stage(stage, grid, [4], 2)
     assert found.dtype == dtype and float((found - picture).abs().max()) <= (
         1e-6 if dtype.itemsize == 4 else 4e-3
     )
@@ -127,17 +133,17 @@ def test_moments_merge_to_those_of_the_whole():
 def test_layers_see_the_photo_and_not_the_tile():
     """Exact for a first layer: the statistics gathered in crops are those of the whole."""
     layers = (nn.GroupNorm(2, 4), nn.AdaptiveAvgPool2d(1), lambda x: x.mean((2, 3), keepdim=True))
-    x = torch.rand(2, 4, 64, 48).cumsum(2)  # nothing like the same everywhere
+    x = torch.rand(2, 4, 64, 48).cumsum(2).cumsum(3)  # nothing like the same everywhere
     for layer in layers:
         wanted = layer(x).expand_as(x)
 
-        def stage(boxes, layer=layer):
-            crops = torch.cat([x[..., t : t + h, y : y + w] for t, y, h, w in boxes])
+        def stage(photo, boxes, layer=layer):
+            crops = torch.stack([x[photo, :, t : t + h, y : y + w] for t, y, h, w in boxes])
             return [layer(crops).expand_as(crops)]
 
-        (found,) = run_stage(stage, Grid(64, 48, 32, 8, 4), [1], "global")
+        (found,) = run_stage(stage, Grid(64, 48, 32, 8, 4), [1], 2, x)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
-        (alone,) = run_stage(stage, Grid(64, 48, 32, 8, 4), [1], "tile")
+        (alone,) = run_stage(stage, Grid(64, 48, 32, 8, 4), [1], 2)
         assert not torch.allclose(alone, wanted, rtol=0.1)
 
 
@@ -165,7 +171,7 @@ def test_odd_sizes_and_a_batch(request, name, size):
     images = torch.cat([scene(*size), scene(*size, seed=4)])
     found = restore_tiled(model, images, "det", tile=128)
     with torch.no_grad():
-        assert psnr(found, model(images, "det")) > 25  # tiles of 8 latents
+        assert psnr(found, model(images, "det")) > 22  # tiles of 8 latents
     torch.testing.assert_close(
         found[1:], restore_tiled(model, images[1:], "det", tile=128), rtol=1e-3, atol=1e-4
     )
@@ -183,8 +189,8 @@ def test_a_scene_in_tiles_is_that_scene(tiny, task):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("index", [4, 12, 22])
-def test_kodak_in_tiles_is_within_40_db(tiny, shared, index):
+@pytest.mark.parametrize(("index", "tile"), [(5, 256), (9, 256), (15, 384), (22, 256)])  # the hardest
+def test_kodak_in_tiles_is_within_40_db(tiny, shared, index, tile):
     from PIL import Image
 
     files = sorted((shared / "data" / "kodak24").rglob("*.png"))
@@ -192,7 +198,7 @@ def test_kodak_in_tiles_is_within_40_db(tiny, shared, index):
         pytest.skip(f"no Kodak photos in {shared / 'data'}")
     images = torch.from_numpy(np.array(Image.open(files[index]).convert("RGB"))).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
-        assert psnr(restore_tiled(tiny, images, "det", tile=256), tiny(images, "det")) > 45
+        assert psnr(restore_tiled(tiny, images, "ir", tile=tile), tiny(images, "ir")) > 40
 
 
 class Echo(NoPrior):

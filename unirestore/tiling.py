@@ -18,11 +18,9 @@ between tiles are the GroupNorms and poolings inside of a stage, see `models/sta
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from fractions import Fraction
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -32,189 +30,51 @@ from .models.sizes import check_images, pad_to, round_up, shrink
 from .models.statistics import Box, Moments, SharedStatistics, normalise
 from .models.tfa import border_sums
 from .models.unirestore import LATENT_STRIDE, UniRestore
+from .tile_grid import Canvas, Grid
 from .tile_memory import WIDE, choose_tile, memory_needed
 
 __all__ = ["choose_tile", "memory_needed", "restore_tiled"]
 
 STATISTICS = ("global", "tile")
 
-CROPS = 4
-"""Crops along the side of a tile, when statistics are gathered."""
-SMALLEST_CROP = 4
-"""Its side, in multiples of the grid."""
-
-Stage = Callable[[Sequence[Box]], Sequence[Tensor]]
-"""K boxes of the photo, all of one size -> features of them, `(K B, C, height / stride, width / stride)` each."""
-
-
-# -------------------------------------------------------------------- where tiles lie, and how they are blended
-
-
-def tile_starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list[int]:
-    """Where tiles begin along a side: multiples of `multiple`, evenly spread, the first at 0, the last ending at
-    `length`; neighbours share `overlap` at least. All four are multiples of `multiple`, `overlap < tile`."""
-    if tile >= length:
-        return [0]
-    count = -(-(length - overlap) // (tile - overlap))
-    return [(length - tile) * k // ((count - 1) * multiple) * multiple for k in range(count)]
-
-
-def middles(starts: Sequence[int], tile: int, length: int) -> list[float]:
-    """Borders between the tiles along a side, one more than there are tiles: 0, the middles of what neighbours
-    share, `length`."""
-    return [0, *((a + tile + b) / 2 for a, b in pairwise(starts)), length]
-
-
-def ramp(
-    start: int,
-    tile: int,
-    borders: Sequence[float],
-    width: int,
-    stride: Fraction | int,
-    ends: tuple[bool, bool],
-) -> Tensor:
-    """Weights of a tile along a side, `(tile / stride,)` float32 in [0, 1]; those of all tiles sum to one.
-
-    They rise linearly over `width` around the lower of its two borders and fall around the upper one, but stay 1 up
-    to the border of the picture (`ends`).
-    """
-    at = (torch.arange(int(tile / stride)) + 0.5) * float(stride) + start  # centres of the pixels
-    rise, fall = ((0.5 + (at - border) / max(width, 1)).clamp(0, 1) for border in borders)
-    return (torch.ones_like(at) if ends[0] else rise) - (torch.zeros_like(at) if ends[1] else fall)
-
-
-class Grid:
-    """Tiles over a picture of `height` x `width`; lengths and positions are multiples of `multiple`."""
-
-    def __init__(self, height: int, width: int, tile: int, overlap: int, multiple: int = 1) -> None:
-        self.size = (height, width)
-        self.tile = (min(tile, height), min(tile, width))
-        self.overlap, self.multiple = overlap, multiple
-        self.starts, self.borders = [], []
-        for length, side in zip(self.size, self.tile):
-            starts = tile_starts(length, side, overlap, multiple)
-            self.starts.append(starts)
-            self.borders.append(middles(starts, side, length))
-
-    def __len__(self) -> int:
-        return len(self.starts[0]) * len(self.starts[1])
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Row and column of every tile, row by row."""
-        return ((row, column) for row in range(len(self.starts[0])) for column in range(len(self.starts[1])))
-
-    def box(self, row: int, column: int) -> Box:
-        """Where a tile lies."""
-        return (self.starts[0][row], self.starts[1][column], *self.tile)
-
-    def core(self, row: int, column: int) -> Box:
-        """The part of a tile that is nobody else's, relative to the tile."""
-        place, size = [], []
-        for starts, borders, index in zip(self.starts, self.borders, (row, column)):
-            first, last = (
-                int(border) // self.multiple * self.multiple for border in borders[index : index + 2]
-            )
-            place.append(first - starts[index])
-            size.append(last - first)
-        return (*place, *size)
-
-    def crops(self) -> Grid:
-        """A grid of smaller tiles over the same picture, for `gather`."""
-        side = max(min(self.tile) // CROPS, SMALLEST_CROP * self.multiple) // self.multiple * self.multiple
-        overlap = max(self.multiple, side // 4 // self.multiple * self.multiple)
-        return type(self)(*self.size, side, overlap, self.multiple)
-
-    def groups(self, area: int) -> list[list[tuple[int, int]]]:
-        """All tiles, in groups of about `area` in all, each from all over the picture."""
-        rows, columns = len(self.starts[0]), len(self.starts[1])
-        share = (
-            max(1.0, len(self) * self.tile[0] * self.tile[1] / area) ** 0.5
-        )  # tiles to take one of, a side
-        down, across = (min(math.ceil(share), count) for count in (rows, columns))
-        return [
-            [(row, column) for row in range(y, rows, down) for column in range(x, columns, across)]
-            for y in range(down)
-            for x in range(across)
-        ]
-
-    def weights(self, side: int, index: int, stride: Fraction) -> Tensor:
-        """`ramp` of a tile along the height (0) or the width (1)."""
-        starts, borders = self.starts[side], self.borders[side]
-        ends = index == 0, index == len(starts) - 1
-        return ramp(
-            starts[index], self.tile[side], borders[index : index + 2], self.overlap // 2, stride, ends
-        )
-
-
-class Canvas:
-    """Where the tiles of a picture are blended: float32 for the row of tiles at work, the wanted type for the rest.
-
-    Args: `grid`; `stride`: units of the grid to a pixel of this picture. Tiles come in the order of the grid.
-    """
-
-    def __init__(self, grid: Grid, stride: Fraction | int) -> None:
-        self.grid, self.stride = grid, Fraction(stride)
-        self.picture = self.strip = None
-        self.row = 0
-
-    def add(self, row: int, column: int, x: Tensor) -> None:
-        """A tile `(B, C, h, w)`; at the lower and right border it may be cut short."""
-        height, width = (int(length / self.stride) for length in self.grid.size)
-        if self.picture is None:
-            self.picture = x.new_empty(*x.shape[:2], height, width)
-            tall = int(self.grid.tile[0] / self.stride)
-            self.strip = x.new_zeros(*x.shape[:2], tall, width, dtype=torch.float32)
-        if row > self.row:
-            self._flush(self.grid.starts[0][row] - self.grid.starts[0][self.row])
-            self.row = row
-        left = int(self.grid.starts[1][column] / self.stride)
-        down, across = (
-            self.grid.weights(side, index, self.stride)[:length].to(x.device)
-            for side, index, length in zip((0, 1), (row, column), x.shape[2:])
-        )
-        part = self.strip[..., : x.shape[2], left : left + x.shape[3]]
-        part += x.float() * (down[:, None] * across)
-
-    def finish(self) -> Tensor:
-        """The picture `(B, C, height / stride, width / stride)`, of the tiles' type."""
-        self._flush(self.grid.tile[0])
-        self.strip = None
-        return self.picture
-
-    def _flush(self, units: int) -> None:
-        """The upper part of the strip is complete: moves on by so much."""
-        rows = int(units / self.stride)
-        top = int(self.grid.starts[0][self.row] / self.stride)
-        self.picture[..., top : top + rows, :] = self.strip[..., :rows, :]
-        kept = self.strip[..., rows:, :].clone()
-        self.strip[..., : kept.shape[2], :] = kept
-        self.strip[..., kept.shape[2] :, :] = 0
+Stage = Callable[[int, Sequence[Box]], Sequence[Tensor]]
+"""Number of a photo, and K boxes of it, all of one size -> features of them, `(K, C, height / stride, width / stride)`
+each."""
 
 
 # -------------------------------------------------------------------- one stage
 
 
-def run_stage(stage: Stage, grid: Grid, strides: Sequence[Fraction | int], statistics: str) -> list[Tensor]:
-    """Runs a stage over the tiles of a grid and blends what it gives; its outputs have these `strides`."""
-    known = gather(stage, grid) if statistics == "global" and len(grid) > 1 else None
-    canvases = [Canvas(grid, stride) for stride in strides]
-    for row, column in grid:
-        with SharedStatistics(grid.tile, [grid.core(row, column)], known=known) if known else nullcontext():
-            outputs = stage([grid.box(row, column)])
-        for canvas, x in zip(canvases, outputs, strict=True):
-            canvas.add(row, column, x)
-        del outputs
-    return [canvas.finish() for canvas in canvases]
+def run_stage(
+    stage: Stage, grid: Grid, strides: Sequence[Fraction | int], batch: int = 1, look: Tensor | None = None
+) -> list[Tensor]:
+    """Runs a stage over the tiles of each of `batch` photos and blends what it gives; its outputs have these `strides`.
+
+    `look`: the photos `(B, C, H, W)`, by which crops are grouped to gather their statistics; None: each tile has
+    its own.
+    """
+    pictures = []
+    for photo in range(batch):
+        known = None if look is None or len(grid) == 1 else gather(stage, grid, photo, look[photo])
+        canvases = [Canvas(grid, stride) for stride in strides]
+        for row, column in grid:
+            with SharedStatistics(grid.tile, [grid.core(row, column)], known) if known else nullcontext():
+                outputs = stage(photo, [grid.box(row, column)])
+            for canvas, x in zip(canvases, outputs, strict=True):
+                canvas.add(row, column, x)
+            del outputs
+        pictures.append([canvas.finish() for canvas in canvases])
+    return pictures[0] if batch == 1 else [torch.cat(photos) for photos in zip(*pictures)]
 
 
-def gather(stage: Stage, grid: Grid) -> list[Moments]:
-    """The statistics of the whole picture, layer by layer. All of it passes in small crops, at a time as many
-    as have a tile's area, from all over the picture; each such group is normalised with its own moments."""
+def gather(stage: Stage, grid: Grid, photo: int, look: Tensor) -> list[Moments]:
+    """The statistics of a whole photo, layer by layer. All of it passes in small crops, at a time as many as have a
+    tile's area; each such group is like the photo (`look`, `(C, H, W)`) and is normalised with its own moments."""
     noted: list[Moments] = []
     crops = grid.crops()
-    for group in crops.groups(grid.tile[0] * grid.tile[1]):
+    for group in crops.groups(grid.tile[0] * grid.tile[1], look):
         with SharedStatistics(crops.tile, [crops.core(*place) for place in group], noted=noted):
-            stage([crops.box(*place) for place in group])
+            stage(photo, [crops.box(*place) for place in group])
     return noted
 
 
@@ -274,23 +134,24 @@ def restore_tiled(
     low = _low_grid(size, tile // scale, model.prior.size_multiple)
 
     seen = _Seen(model, images, candidates, size, scale)
-    latent, skips = _encode(model, seen.small[0], grid, low, statistics, generator)
+    look = torch.cat(seen.small, 1) if statistics == "global" else None
+    latent, skips = _encode(model, seen.small[0], grid, low, look, generator)
     if scale > 1 and isinstance(noise, Tensor) and noise.ndim == 4:
         noise = scale * shrink(noise, scale)  # as UniRestore.forward
     noise = model._noise(latent, noise, generator)
 
-    def denoise(boxes: Sequence[Box]) -> list[Tensor]:
-        return [model.denoise(_crop(latent, boxes), _crop(noise, boxes), None, num_inference_steps)]
+    def denoise(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
+        z, draw = (_crop(x[photo], boxes) for x in (latent, noise))
+        return [model.denoise(z, draw, None, num_inference_steps)]
 
-    (latent,) = run_stage(
-        denoise,
-        low,
-        [1],
-        statistics,
-    )
-    (x,) = run_stage(lambda boxes: [_begin(model, _crop(latent, boxes))], low, [1], statistics)
+    def begin(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
+        z = _crop(restored[photo], boxes) / model.config.scaling_factor
+        return [model.vae.decoder.begin(model.vae.post_quant_conv(z))]
+
+    (restored,) = run_stage(denoise, low, [1], len(images), look)
+    (x,) = run_stage(begin, low, [1], len(images), look)
     gates = _gates(model, skips, task, grid)
-    return _ascend(model, x, skips, gates, task, seen, grid, scale, statistics)[..., :height, :width]
+    return _ascend(model, x, skips, gates, task, seen, grid, scale, look)[..., :height, :width]
 
 
 class _Seen:
@@ -317,28 +178,24 @@ def _encode(
     padded: Tensor,
     grid: Grid,
     low: Grid,
-    statistics: str,
+    look: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Latent and skips of the whole padded picture, as `UniRestore.encode`."""
     encoder = model.vae.encoder
 
-    def descend(boxes: Sequence[Box]) -> list[Tensor]:
-        x, skips = encoder.descend(2 * _crop(padded, boxes) - 1, model.cfrm)
+    def descend(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
+        x, skips = encoder.descend(2 * _crop(padded[photo], boxes) - 1, model.cfrm)
         return [x, *skips]
 
-    x, *skips = run_stage(descend, grid, (8, 2, 4), statistics)
+    x, *skips = run_stage(descend, grid, (8, 2, 4), len(padded), look)
 
-    def finish(boxes: Sequence[Box]) -> list[Tensor]:
-        moments, (skip,) = encoder.finish(_crop(x, boxes), repair=model.cfrm)
+    def finish(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
+        moments, (skip,) = encoder.finish(_crop(x[photo], boxes), repair=model.cfrm)
         return [model.vae.quant_conv(moments), skip]
 
-    moments, skip = run_stage(finish, low, (1, 1), statistics)
+    moments, skip = run_stage(finish, low, (1, 1), len(padded), look)
     return model._latent(moments, generator), [*skips, skip]
-
-
-def _begin(model: UniRestore, latent: Tensor) -> Tensor:
-    return model.vae.decoder.begin(model.vae.post_quant_conv(latent / model.config.scaling_factor))
 
 
 def _gates(model: UniRestore, skips: Sequence[Tensor], task: str, grid: Grid) -> list[Tensor]:
@@ -381,35 +238,35 @@ def _ascend(
     seen: _Seen,
     grid: Grid,
     scale: int,
-    statistics: str,
+    look: Tensor | None,
 ) -> Tensor:
     """The up blocks and what makes the picture; the padding is still on it."""
-    prompt = model.prompts[task].expand(len(x), -1, -1) if gates else None
 
-    def stage(boxes: Sequence[Box]) -> list[Tensor]:
+    def stage(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
         def adapt(level: int, features: Tensor) -> Tensor:
-            skip = _crop(skips[-1 - level], boxes, Fraction(1, LATENT_STRIDE >> level))
-            return model.tfa[level].adapt(features, skip, gates[level].repeat(len(boxes), 1, 1, 1))
+            skip = _crop(skips[-1 - level][photo], boxes, Fraction(1, LATENT_STRIDE >> level))
+            return model.tfa[level].adapt(features, skip, gates[level][photo : photo + 1])
 
-        start = _crop(x, boxes, Fraction(1, LATENT_STRIDE))
+        start = _crop(x[photo], boxes, Fraction(1, LATENT_STRIDE))
         features, _ = model.vae.decoder.ascend(start, adapt if gates else None)
         if model.fusion is None:
             return [model._own_picture(features)]
-        full, small = [_crop(y, boxes, scale) for y in seen.full], [_crop(y, boxes) for y in seen.small]
-        own = None if prompt is None else prompt.repeat(len(boxes), 1, 1)
-        return [model._fuse(features, own, full, small, scale)]
+        full = [_crop(y[photo], boxes, scale) for y in seen.full]
+        small = [_crop(y[photo], boxes) for y in seen.small]
+        prompt = model.prompts[task].expand(len(boxes), -1, -1) if gates else None
+        return [model._fuse(features, prompt, full, small, scale)]
 
-    (picture,) = run_stage(stage, grid, [Fraction(1, scale)], statistics)
+    (picture,) = run_stage(stage, grid, [Fraction(1, scale)], len(x), look)
     return picture
 
 
 def _crop(x: Tensor, boxes: Sequence[Box], factor: Fraction | int = 1) -> Tensor:
-    """Boxes of `x`, which has `factor` pixels to a unit, one after the other: `(K B, C, h, w)`. A single box is
-    cut short where x ends; several are continued to one size."""
+    """K boxes of `x` `(C, H, W)`, which has `factor` pixels to a unit: `(K, C, h, w)`. A single box is cut short where
+    x ends; several are continued to one size."""
     crops = []
     for box in boxes:
         top, left, height, width = (int(length * factor) for length in box)
-        crops.append(x[..., top : top + height, left : left + width])
+        crops.append(x[None, :, top : top + height, left : left + width])
     return crops[0] if len(crops) == 1 else torch.cat([pad_to(crop, height, width) for crop in crops])
 
 
