@@ -104,7 +104,7 @@ def restore_tiled(
             `working_scale`). A photo that one tile covers is restored whole, exactly as by the model.
         overlap: what neighbours share at least, in pixels, at most half a tile; rounded down likewise. Default: a
             quarter.
-        statistics: `"global"`: tiles pass twice, first to gather the photo's statistics; `"tile"`: each tile is
+        statistics: `"global"`: the photo passes twice, first to gather its statistics; `"tile"`: each tile is
             normalised by itself, in half the time, and brightness may differ from tile to tile.
         noise, generator, num_inference_steps, candidates: as for the model; noise is that of the whole photo.
 

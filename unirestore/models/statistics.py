@@ -2,8 +2,8 @@
 
 OUR ADDITION; there is no such module in the UniRestore paper. GroupNorm, InstanceNorm and the poolings of channel
 attention see the whole picture, so a tile normalised by itself differs from the same pixels in the photo, and two
-tiles from each other: a seam. So the photo passes twice. First it passes in small crops, a batch of crops from all
-over the photo at a time: the k-th such layer is normalised with the moments of the whole batch, and notes them. Crops
+tiles from each other: a seam. So the photo passes twice. First it passes in small crops, a batch of crops at a
+time that together are like the photo: the k-th such layer is normalised with the moments of the whole batch, and notes them. Crops
 have cores that part the photo, so that merging the moments of all batches (Chan, Golub and LeVeque, "Updating
 Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979) gives those of the photo. Then the tiles
 pass, each normalised with these.
