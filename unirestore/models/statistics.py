@@ -2,11 +2,11 @@
 
 OUR ADDITION; there is no such module in the UniRestore paper. GroupNorm, InstanceNorm and the poolings of channel
 attention see the whole picture, so a tile normalised by itself differs from the same pixels in the photo, and two
-tiles from each other: a seam. So the photo passes twice. First it passes in small crops, a batch of crops at a
-time that together are like the photo: the k-th such layer is normalised with the moments of the whole batch, and notes them. Crops
-have cores that part the photo, so that merging the moments of all batches (Chan, Golub and LeVeque, "Updating
-Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979) gives those of the photo. Then the tiles
-pass, each normalised with these.
+tiles from each other: a seam. So the photo passes twice. First it passes in small crops, a batch of crops at a time
+that together are like the photo: the k-th such layer is normalised with the moments of the whole batch, and notes
+them. Crops have cores that part the photo, so that merging the moments of all batches (Chan, Golub and LeVeque,
+"Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979) covers each pixel once. Then the
+tiles pass, each normalised with the merged moments.
 
 The layers are those of torch and diffusers and stay as they are: `SharedStatistics` is a context that answers for
 them (a `TorchFunctionMode`). It lives as long as one call; nothing is kept on a module. Apache-2.0.
