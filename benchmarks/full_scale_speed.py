@@ -36,29 +36,14 @@ from unirestore.evaluation.cost import (
     operations,
     picture_size,
     positive,
+    random_restorer,
     settle,
     write_figures,
 )
-from unirestore.models import UniRestore
 from unirestore.models.accelerated import accelerate
 
 STAGES = ("encode", "denoise", "decode")
 KINDS = ("plain", "accelerated")
-
-
-def random_model(preset: str) -> UniRestore:
-    """A preset with random weights that keep activations near one; nothing is initialised twice."""
-    with torch.device("meta"):
-        model = UniRestore.build(preset)
-    model.to_empty(device="cpu").eval().requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, value in (*model.named_parameters(), *model.named_buffers()):
-            if value.ndim >= 2:
-                value.normal_(0, (value.numel() / value.shape[0]) ** -0.5, generator=generator)
-            else:
-                value.fill_(1.0 if name.endswith("weight") else 0.0)
-    return model
 
 
 def stage_calls(model: nn.Module, images: Tensor, task: str) -> dict[str, Callable[[], Tensor]]:
@@ -124,7 +109,7 @@ def measure_size(
 def measure_memory_here(kind: str, size: tuple[int, int], args: argparse.Namespace) -> dict[str, float]:
     """In a process of its own: MiB with the model loaded, and at the peak of two passes."""
     settle(args.threads)
-    model: nn.Module = random_model(args.preset)
+    model: nn.Module = random_restorer(args.preset)
     model = accelerate(model) if kind == "accelerated" else model
     images = torch.rand(1, 3, *size)
     loaded = high_water(forget=True)
@@ -225,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         print(json.dumps(measure_memory_here(args.memory_of, args.sizes[0], args)))
         return []
     settle(args.threads)
-    plain = random_model(args.preset)
+    plain = random_restorer(args.preset)
     models = {"plain": plain, "accelerated": accelerate(plain)}
     results = [measure_size(models, size, args) for size in args.sizes]
     protocol = {

@@ -37,6 +37,7 @@ from unirestore.evaluation.cost import (
     measure_times,
     picture_size,
     positive,
+    restorer_source,
     settle,
     write_figures,
 )
@@ -127,12 +128,6 @@ def measure_memory(part: str, size: Size, args: argparse.Namespace) -> dict[str,
     if done.returncode:
         raise RuntimeError(f"measuring the memory of {part} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def restorer_source(name: str) -> Any:
-    """`preset:NAME` is an untrained model; anything else is a folder or the name of weights."""
-    kind, _, preset = name.partition(":")
-    return {"preset": preset} if kind == "preset" else name
 
 
 def measure_size(size: Size, args: argparse.Namespace) -> dict[str, Any]:

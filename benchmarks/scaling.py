@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin slow a 
 import numpy as np
 import torch
 
-from unirestore.evaluation.cost import high_water, machine, positive, settle, write_figures
+from unirestore.evaluation.cost import high_water, machine, positive, restorer_source, settle, write_figures
 from unirestore.models.loading import build_restorer
 from unirestore.tiling import restore_tiled
 
@@ -38,8 +38,7 @@ BATCH_SIDE = 256
 def measure_here(height: int, width: int, batch: int, args: argparse.Namespace) -> dict[str, float]:
     """In a process of its own: seconds of one call, and MiB above the loaded model at the peak."""
     settle(args.threads)
-    kind, _, preset = args.restorer.partition(":")
-    model = build_restorer({"preset": preset} if kind == "preset" else args.restorer).eval()
+    model = build_restorer(restorer_source(args.restorer)).eval()
     images = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
     loaded, times = high_water(forget=True), []
     with torch.inference_mode():

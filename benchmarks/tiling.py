@@ -31,7 +31,15 @@ import torch
 from torch import Tensor
 
 from unirestore import tiling
-from unirestore.evaluation.cost import high_water, machine, picture_size, positive, settle, write_figures
+from unirestore.evaluation.cost import (
+    high_water,
+    machine,
+    picture_size,
+    positive,
+    random_restorer,
+    settle,
+    write_figures,
+)
 from unirestore.models import UniRestore
 from unirestore.models.loading import build_restorer
 
@@ -39,19 +47,7 @@ from unirestore.models.loading import build_restorer
 def load(name: str) -> UniRestore:
     """Named weights or a folder; `preset:NAME` with random weights of seed 0."""
     kind, _, preset = name.partition(":")
-    if kind != "preset":
-        return build_restorer(name).eval()
-    with torch.device("meta"):
-        model = UniRestore.build(preset)
-    model.to_empty(device="cpu").eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for key, value in (*model.named_parameters(), *model.named_buffers()):
-            if value.ndim >= 2:
-                value.normal_(0, (value.numel() / value.shape[0]) ** -0.5, generator=generator)
-            else:
-                value.fill_(1.0 if key.endswith("weight") else 0.0)
-    return model
+    return random_restorer(preset) if kind == "preset" else build_restorer(name).eval()
 
 
 def photos(args: argparse.Namespace) -> Iterator[Tensor]:

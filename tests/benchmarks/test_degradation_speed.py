@@ -1,24 +1,15 @@
 """The table and the JSON of the speed benchmark come out and agree. No test asserts a time."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import cv2
 import pytest
 
 from unirestore.degradations import REGISTRY
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "degradation_speed.py"
-    spec = importlib.util.spec_from_file_location("degradation_speed", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    threads = cv2.getNumThreads()
-    yield module
-    cv2.setNumThreads(threads)
+def benchmark(load_benchmark):
+    return load_benchmark("degradation_speed")
 
 
 def test_table_and_json_say_the_same(benchmark, tmp_path, capsys):

@@ -1,26 +1,14 @@
 """The benchmark runs, adds up, and says what it measured. No test asserts a time."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import cv2
 import pytest
-import torch
 from PIL import Image
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "full_scale_speed.py"
-    spec = importlib.util.spec_from_file_location("full_scale_speed", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    threads = torch.get_num_threads(), cv2.getNumThreads()
-    yield module
-    torch.set_num_threads(threads[0])
-    cv2.setNumThreads(threads[1])
-    torch.set_flush_denormal(False)
+def benchmark(load_benchmark):
+    return load_benchmark("full_scale_speed")
 
 
 def test_table_json_and_plot(benchmark, tmp_path, capsys):
@@ -64,11 +52,8 @@ def test_bad_arguments_are_told(benchmark, bad, capsys):
     assert bad[0].lstrip("-") in capsys.readouterr().err
 
 
-def test_scaling_fits_lines_and_writes_them(tmp_path, capsys):
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "scaling.py"
-    spec = importlib.util.spec_from_file_location("scaling", path)
-    scaling = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scaling)
+def test_scaling_fits_lines_and_writes_them(load_benchmark, tmp_path, capsys):
+    scaling = load_benchmark("scaling")
     fit = scaling.line([1, 2, 4], [5.0, 7.0, 12.0])  # by hand: 33/14, 18/7; furthest 5/14
     assert fit["slope"] == pytest.approx(33 / 14) and fit["offset"] == pytest.approx(2.5)
     assert fit["furthest"] == pytest.approx(

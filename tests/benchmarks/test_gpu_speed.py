@@ -1,20 +1,14 @@
 """The benchmark of the GPU says why it does nothing where there is none. No test asserts a time."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_speed.py"
-    spec = importlib.util.spec_from_file_location("gpu_speed", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark):
+    return load_benchmark("gpu_speed")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

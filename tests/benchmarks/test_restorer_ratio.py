@@ -1,10 +1,7 @@
 """The benchmark runs, adds up, and says what it measured. No test asserts a time."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import cv2
 import pytest
 import torch
 
@@ -12,16 +9,8 @@ pytest.importorskip("mmdet", reason="the detector comes from mmdet: pip install 
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "restorer_ratio.py"
-    spec = importlib.util.spec_from_file_location("restorer_ratio", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    threads = torch.get_num_threads(), cv2.getNumThreads()
-    yield module
-    torch.set_num_threads(threads[0])
-    cv2.setNumThreads(threads[1])
-    torch.set_flush_denormal(False)
+def benchmark(load_benchmark):
+    return load_benchmark("restorer_ratio")
 
 
 def test_tables_and_json_say_the_same_and_ratios_add_up(benchmark, tmp_path, capsys):

@@ -1,8 +1,6 @@
 """The benchmark of tiling runs and its table says what its JSON says. No test asserts a time."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,12 +8,8 @@ from unirestore import tiling
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "tiling.py"
-    spec = importlib.util.spec_from_file_location("tiling_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark):
+    return load_benchmark("tiling")
 
 
 def test_quality_table(benchmark, tmp_path, capsys):

@@ -116,3 +116,27 @@ def write_figures(path: str | Path, protocol: Mapping[str, Any], **figures: Any)
     """Figures and how they were measured, as JSON."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(json.dumps({"protocol": protocol, **figures}, indent=1) + "\n")
+
+
+def restorer_source(name: str) -> Any:
+    """What `build_restorer` takes: `preset:NAME` is an untrained model, anything else a folder or name of weights."""
+    kind, _, preset = name.partition(":")
+    return {"preset": preset} if kind == "preset" else name
+
+
+def random_restorer(preset: str) -> Any:
+    """A preset in evaluation mode with random weights of seed 0 that keep activations near one, without gradients;
+    nothing is initialised twice, which takes long at the paper's size."""
+    from unirestore.models import UniRestore
+
+    with torch.device("meta"):
+        model = UniRestore.build(preset)
+    model.to_empty(device="cpu").eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, value in (*model.named_parameters(), *model.named_buffers()):
+            if value.ndim >= 2:
+                value.normal_(0, (value.numel() / value.shape[0]) ** -0.5, generator=generator)
+            else:
+                value.fill_(1.0 if name.endswith("weight") else 0.0)
+    return model

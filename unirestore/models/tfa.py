@@ -39,14 +39,6 @@ class SkipGate(nn.Module):
         return mean_from_sums(sums, pixels, self.conv2).unflatten(1, (self.prompt_length, -1))
 
 
-def mean_of_conv3x3(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
-    """Global mean of a zero-padded 3x3 convolution, `(B, C, h, w) -> (B, C_out)`, without convolving.
-
-    The mean is linear: each tap sees all of x but the row or column that the shift moves out of the picture.
-    """
-    return mean_from_sums(border_sums(x), x.shape[2] * x.shape[3], conv)
-
-
 def border_sums(x: torch.Tensor) -> torch.Tensor:
     """Sums over (every, first, last row) x (every, first, last column): `(B, C, h, w) -> (3, 3, B, C)`.
 
@@ -58,7 +50,11 @@ def border_sums(x: torch.Tensor) -> torch.Tensor:
 
 
 def mean_from_sums(sums: torch.Tensor, pixels: int, conv: nn.Conv2d) -> torch.Tensor:
-    """`mean_of_conv3x3` from the `border_sums`, `(3, 3, B, C) -> (B, C_out)`."""
+    """Global mean of a zero-padded 3x3 convolution of x, without convolving, from the `border_sums` of x and its number
+    of pixels: `(3, 3, B, C) -> (B, C_out)`.
+
+    The mean is linear: each tap sees all of x but the row or column that the shift moves out of the picture.
+    """
     sums = torch.stack((sums[0] - sums[2], sums[0], sums[0] - sums[1]))  # taps -1, 0, +1 along the height
     sums = torch.stack((sums[:, 0] - sums[:, 2], sums[:, 0], sums[:, 0] - sums[:, 1]), dim=1)  # and the width
     taps = sums.permute(2, 3, 0, 1)  # (B, C, 3, 3)

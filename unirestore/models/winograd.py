@@ -36,7 +36,7 @@ STRIP_ELEMENTS = 1_500_000
 
 _G = torch.tensor(
     [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
-) / torch.tensor([[24], [24], [24], [24], [24], [24]], dtype=torch.float64)
+).div(24)
 
 
 def moments_of_rows(x: Tensor) -> Moments:
@@ -247,11 +247,12 @@ def share_out(work: Callable[[Iterator[int]], None], count: int) -> None:
         with torch.inference_mode(inference), torch.no_grad():
             work(numbers)
 
-    list(_threads(threads).map(inside, range(threads)))
+    list(_threads(torch.get_num_threads()).map(inside, range(threads)))
 
 
 @lru_cache(maxsize=1)
 def _threads(count: int) -> ThreadPoolExecutor:
+    """One pool for all layers, however many strips they have."""
     return ThreadPoolExecutor(count, "winograd", initializer=torch.set_num_threads, initargs=(1,))
 
 
