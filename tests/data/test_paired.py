@@ -265,3 +265,16 @@ def test_depth_is_guessed_from_the_label_map():
     assert depth.shape == label_map.shape and depth.dtype == np.float32
     assert np.isfinite(depth).all() and depth.min() > 0
     assert depth.shape == from_label_map(label_map, ("road", "car"), 0).shape
+
+
+def test_candidates_of_the_degraded_crop_come_along():
+    from unirestore.classical import clahe, dark_channel_prior
+
+    dataset = PairedDataset(Marked(2), size=64, degradation=Darker(), candidates=["clahe", "dcp"], seed=1)
+    batch = collate([dataset[0], dataset[1]])
+    assert batch["candidates"].shape == (2, 2, 3, 64, 64) and batch["candidates"].dtype == torch.uint8
+    seen = batch["degraded"][1].permute(1, 2, 0).numpy()
+    for slot, restore in enumerate((clahe, dark_channel_prior)):
+        assert np.array_equal(batch["candidates"][1, slot].permute(1, 2, 0).numpy(), restore(seen))
+    with pytest.raises(ValueError, match="unknown candidates"):
+        PairedDataset(Marked(2), candidates=["sharpen"])

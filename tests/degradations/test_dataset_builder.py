@@ -17,7 +17,7 @@ from unirestore.data import read_depth
 from unirestore.degradations import Haze
 from unirestore.degradations.dataset_builder import PairBuilder
 from unirestore.degradations.depth_model import write_depth_folder
-from unirestore.degradations.workers import in_processes
+from unirestore.workers import in_processes
 
 
 def builder(folder, names, **more):

@@ -318,3 +318,24 @@ def test_amp_computes_in_bfloat16(stirred_folder, make_stage, make_batch):
             losses = stage(**make_batch(1))
     assert seen == [torch.float32] * 2 + [torch.bfloat16] * 2
     assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_perception_reaches_the_repair_of_the_skips_only_where_asked(stirred_folder, make_stage, make_batch):
+    for trains in (["tfa", "fusion"], ["tfa", "fusion", "cfrm"]):
+        stage = make_stage(dict(type="PerceptionStage", trains=trains, restorer=stirred_folder))
+        sum(stage(**make_batch(1)).values()).backward()
+        found = [value.grad is not None for value in stage.restorer.parameter_group("cfrm").values()]
+        assert any(found) == ("cfrm" in trains)
+
+
+@pytest.mark.parametrize("name", ["perception", "adaptation"])
+def test_candidates_of_the_workers_give_the_same_losses(
+    name, stirred_folder, detector, make_stage, make_batch
+):
+    stage, batch = make_stage(build(name, stirred_folder, detector)), make_batch(2)
+    alone = {key: float(value) for key, value in stage(**batch).items()}
+    stacked = stage.restorer.stack_candidates(batch["degraded"].float() / 255)
+    batch["candidates"] = (stacked * 255).round().byte()
+    assert {key: float(value) for key, value in stage(**batch).items()} == alone
+    batch["candidates"] = 255 - batch["candidates"]
+    assert {key: float(value) for key, value in stage(**batch).items()} != alone

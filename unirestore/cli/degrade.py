@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def replay(args: argparse.Namespace) -> int:
     """Make the pictures of a manifest again; 1 if one comes out differently or cannot be made."""
     from unirestore.degradations.replay import read_manifest
-    from unirestore.degradations.workers import in_processes
+    from unirestore.workers import in_processes
 
     given = [f"--{name.replace('_', '-')}" for name in IN_MANIFEST if getattr(args, name)]
     given += ["--seed"] if args.seed is not None else []

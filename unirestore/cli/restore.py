@@ -295,7 +295,7 @@ def results(restore: Restore, jobs: list[Job], args: argparse.Namespace) -> Iter
     """The lines of the summary as they come."""
     if args.jobs == 1 or len(jobs) < 2:
         return map(restore, jobs)
-    from unirestore.degradations.workers import in_processes
+    from unirestore.workers import in_processes
 
     kept = "the photos that are finished are kept, and the same command makes the rest"
     return in_processes(restore, jobs, min(args.jobs, len(jobs)), kept=kept, ordered=True)

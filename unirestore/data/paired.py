@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from unirestore.classical import CANDIDATES
 from unirestore.data.sample import Sample, Source
 
 MIN_BOX_SIDE = 4.0
@@ -50,6 +51,8 @@ class PairedDataset(Dataset):
         flip_probability: share of mirrored crops.
         weights: how often each source is drawn, relative to each other; None draws every picture equally
             often.
+        candidates: names in `unirestore.classical.CANDIDATES`, the restorer's own in their order: items then hold these
+            restorations of the degraded crop, so that the workers compute them and not the training loop.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -69,6 +72,7 @@ class PairedDataset(Dataset):
         box_probability: float = 0.7,
         flip_probability: float = 0.5,
         weights: Sequence[float] | None = None,
+        candidates: Sequence[str] = (),
     ) -> None:
         self.sources = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         if not self.sources or any(len(source) == 0 for source in self.sources):
@@ -92,6 +96,9 @@ class PairedDataset(Dataset):
         for name, value in named.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {value}")
+        if unknown := [name for name in candidates if name not in CANDIDATES]:
+            raise ValueError(f"unknown candidates {unknown}; known: {', '.join(CANDIDATES)}")
+        self.candidates = tuple(candidates)
         self.size, self.degradation, self.seed = int(size), degradation, int(seed)
         self.length = int(length) if length is not None else sum(len(source) for source in self.sources)
         self.resize, self.long_side = (float(resize[0]), float(resize[1])), long_side
@@ -104,7 +111,7 @@ class PairedDataset(Dataset):
 
     def __getitem__(self, n: int) -> dict[str, Any]:
         """Item `n`: `degraded`, `clean` uint8 `(3, S, S)` RGB, `boxes`, `labels`, `weather`, `labelled`,
-        `name`, `index`."""
+        `name`, `index`; with `candidates` also those, uint8 `(K, 3, S, S)`."""
         if not 0 <= n < self.length:
             raise IndexError(f"item {n} of {self.length}")
         rng = np.random.default_rng([self.seed, n])
@@ -114,7 +121,7 @@ class PairedDataset(Dataset):
         sample = source[int(rng.integers(len(source)))]
         crop = self._crop(sample, rng)
         degraded, weather = self._degrade(crop, rng)
-        return dict(
+        item = dict(
             degraded=_to_tensor(degraded),
             clean=_to_tensor(crop.image),
             boxes=torch.from_numpy(crop.boxes),
@@ -124,6 +131,11 @@ class PairedDataset(Dataset):
             name=sample.name,
             index=n,
         )
+        if self.candidates:
+            item["candidates"] = torch.stack(
+                [_to_tensor(CANDIDATES[name](degraded)) for name in self.candidates]
+            )
+        return item
 
     def _crop(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = sample.image.shape[:2]
@@ -205,11 +217,12 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack items: `degraded`, `clean` and, where there is one, `real` uint8 `(B, 3, S, S)`, `labelled` bool
-    `(B,)`, `index` int64 `(B,)`; the rest become lists of length B."""
+    """Stack items: `degraded`, `clean` and, where there is one, `real` uint8 `(B, 3, S, S)`, `candidates`, where there
+    are any, uint8 `(B, K, 3, S, S)`, `labelled` bool `(B,)`, `index` int64 `(B,)`; the rest become lists of length B.
+    """
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
-    for key in {"degraded", "clean", "real"} & batch.keys():
-        batch[key] = torch.stack(batch[key])  # (B, 3, S, S)
+    for key in {"degraded", "clean", "real", "candidates"} & batch.keys():
+        batch[key] = torch.stack(batch[key])
     batch["index"] = torch.tensor(batch["index"])
     batch["labelled"] = torch.tensor(batch["labelled"], dtype=torch.bool)
     return batch

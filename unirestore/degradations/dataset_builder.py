@@ -35,12 +35,12 @@ from typing import Any
 
 from unirestore.data.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES, depth_names
 from unirestore.version import __version__
+from unirestore.workers import in_processes
 
 from .base import require
 from .data_card import data_card
 from .recipes import load_recipe
 from .replay import FORMATS, degrade_photo, dump_line, load_photo, save_picture, write_picture
-from .workers import in_processes
 
 LAYOUTS = ("degraded", "folders", "shards")
 _KEY = 72  # bytes of a key: a plain tar holds names of 100, and `_000.degraded.webp` comes behind it

@@ -104,6 +104,7 @@ class AdaptationStage(TrainingStage):
         index: Tensor,
         boxes: list[Tensor],
         labels: list[Tensor],
+        candidates: Tensor | None = None,
         **batch: Any,
     ) -> dict[str, Tensor]:
         """See the header; `boxes` `(N, 4)` xyxy and `labels` `(N,)` per picture."""
@@ -112,9 +113,8 @@ class AdaptationStage(TrainingStage):
         with torch.no_grad():
             seen = self.restorer.encode(degraded)
             latent = self._latent(seen.latent, clean, index)
-            candidates = (
-                self.restorer.stack_candidates(degraded) if self.restorer.fusion is not None else None
-            )
+            if candidates is None and self.restorer.fusion is not None:
+                candidates = self.restorer.stack_candidates(degraded)
         losses = self._task_losses(seen.skips, latent, candidates, degraded, clean, boxes, labels)
         if self.perception_weight:
             perceived = self.restorer.decode(latent, seen.skips, "ir", degraded, candidates)

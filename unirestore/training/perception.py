@@ -24,7 +24,7 @@ from .stage import TrainingStage
 
 @MODELS.register_module()
 class PerceptionStage(TrainingStage):
-    """Trains TFA, fusion and all prompts with pixel losses.
+    """Trains TFA, fusion and all prompts with pixel losses, and CFRM where `trains` names it.
 
     Args:
         edge_weight: weight of the loss on gradients, beside the L1 loss.
@@ -38,16 +38,24 @@ class PerceptionStage(TrainingStage):
         **stage: Any,
     ) -> None:
         super().__init__(trains=trains, **stage)
-        self.edge_weight = edge_weight
+        self.edge_weight, self.repairs = edge_weight, "cfrm" in trains
 
-    def losses(self, degraded: Tensor, clean: Tensor, index: Tensor, **batch: Any) -> dict[str, Tensor]:
+    def losses(
+        self,
+        degraded: Tensor,
+        clean: Tensor,
+        index: Tensor,
+        candidates: Tensor | None = None,
+        **batch: Any,
+    ) -> dict[str, Tensor]:
         """See the header."""
         tasks = self.restorer.tasks
         task = tasks[int(self.choose(range(len(tasks)), index[:1]))]
-        with torch.no_grad():
+        with torch.set_grad_enabled(self.repairs):
             seen = self.restorer.encode(degraded)
+        with torch.no_grad():
             latent = self.restorer.denoise(seen.latent)
-        restored = self.restorer.decode(latent, seen.skips, task, degraded)
+        restored = self.restorer.decode(latent, seen.skips, task, degraded, candidates)
         return {
             "loss_pixel": F.l1_loss(restored, clean),
             "loss_edge": self.edge_weight * edge_loss(restored, clean),

@@ -22,7 +22,8 @@ class TrainingStage(BaseModel):
     """A restorer, the parts of it that learn, and how a batch becomes losses.
 
     Batches are those of `unirestore.data.paired.collate`: `degraded` and `clean` `(B, 3, S, S)` uint8 RGB,
-    `index` `(B,)` the running number of each item, and more. Subclasses write `losses(...)`.
+    `index` `(B,)` the running number of each item, perhaps `candidates` `(B, K, 3, S, S)` uint8, and more. Subclasses
+    write `losses(...)`.
 
     Args:
         restorer: a module, a folder, the name of shipped weights, or `dict(preset=...)` for an untrained one.
@@ -61,8 +62,8 @@ class TrainingStage(BaseModel):
         """mmengine's entry. `mode` is always "loss": stages are measured elsewhere, on whole photos."""
         if mode != "loss":
             raise ValueError(f"a training stage has no mode {mode!r}; measure with tools/measure_gain.py")
-        batch["degraded"] = batch["degraded"].float() / 255
-        batch["clean"] = batch["clean"].float() / 255
+        for key in {"degraded", "clean", "candidates"} & batch.keys():
+            batch[key] = batch[key].float() / 255
         return self.losses(**batch)
 
     def losses(self, degraded: Tensor, clean: Tensor, **batch: Any) -> dict[str, Tensor]:

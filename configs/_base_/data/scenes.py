@@ -15,6 +15,13 @@ eval_sets = dict(
         make=dict(count=2000, seed=0, size=256),
         **_known,
     ),
+    scenes_many=dict(  # for a GPU: its first 2,000 are scenes_train
+        images="many/images",
+        annotations="many/annotations.json",
+        depth="many/depth",
+        make=dict(count=8000, seed=0, size=256, workers=0),
+        **_known,
+    ),
     scenes_val=dict(
         images="val/images",
         annotations="val/annotations.json",

@@ -83,3 +83,13 @@ def test_arguments_are_checked(tmp_path):
         write_scenes(tmp_path / "set", 0)
     with pytest.raises(ValueError, match=r"\.bmp"):
         write_scenes(tmp_path / "set", 1, suffix=".bmp")
+
+
+def test_processes_write_the_same_files(tmp_path):
+    alone = write_scenes(tmp_path / "alone", 3, seed=4, size=64)
+    together = write_scenes(tmp_path / "together", 3, seed=4, size=64, workers=2)
+    files = sorted(path.relative_to(alone) for path in alone.rglob("*") if path.is_file())
+    assert len(files) == 10
+    assert all((alone / name).read_bytes() == (together / name).read_bytes() for name in files)
+    with pytest.raises(ValueError, match="workers"):
+        write_scenes(tmp_path / "bad", 1, workers=-1)

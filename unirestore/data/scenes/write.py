@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from unirestore.data.images import write_depth
 from unirestore.data.scenes.render import SCENE_CLASSES, SCENE_LABELS, render_scene
+from unirestore.workers import in_processes
 
 RECIPE = 3  # goes up when the pictures change, so that a cached folder is made again
 
@@ -24,11 +26,13 @@ def write_scenes(
     *,
     suffix: str = ".png",
     at_least: bool = False,
+    workers: int = 1,
 ) -> Path:
     """Write the scenes of seeds `seed .. seed + count - 1` and give the folder; a folder that holds just
     these is left as it is.
 
-    With `at_least` a folder that holds these and further ones is left as it is, too.
+    With `at_least` a folder that holds these and further ones is left as it is, too. `workers` processes render, 0: as
+    many as there are processors; with more than one, a script that calls this needs `if __name__ == "__main__":`.
 
     Layout: `images/000000.png`, `annotations.json` (COCO), `depth/000000.png` (16-bit centimetres, 65535 for
         the sky and from 655 m on),
@@ -36,12 +40,14 @@ def write_scenes(
     either whole or absent.
 
     Raises:
-        ValueError: `count` is below 1, or `suffix` is neither `.png` nor `.jpg`.
+        ValueError: `count` is below 1, `workers` below 0, or `suffix` is neither `.png` nor `.jpg`.
         FileExistsError: the folder exists and is not one that this function wrote.
     """
     folder = Path(folder)
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
+    if workers < 0:
+        raise ValueError(f"workers must be at least 0, got {workers}")
     if suffix not in (".png", ".jpg"):
         raise ValueError(f"suffix must be .png or .jpg, got {suffix!r}")
     info = dict(
@@ -65,7 +71,7 @@ def write_scenes(
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _fill(fresh, info)
+        _fill(fresh, info, workers or os.cpu_count() or 1)
         if folder.exists():
             shutil.rmtree(folder)
         os.chmod(fresh, 0o755)
@@ -86,21 +92,32 @@ def _info(folder: Path) -> dict | None:
     return info if isinstance(info, dict) and "recipe" in info else None
 
 
-def _fill(folder: Path, info: dict) -> None:
+def _write_scene(i: int, *, folder: Path, info: dict) -> tuple[list[list[float]], list[int]]:
+    """Renders scene `i` of a set into its files; gives boxes xyxy and labels."""
+    options = dict(quality=95, subsampling=0) if info["suffix"] == ".jpg" else dict(compress_level=1)
+    scene = render_scene(info["seed"] + i, info["size"])
+    name = f"{i:06d}"
+    Image.fromarray(scene.image).save(folder / "images" / (name + info["suffix"]), **options)
+    write_depth(folder / "depth" / f"{name}.png", scene.depth)
+    Image.fromarray(scene.label_map).save(folder / "labels" / f"{name}.png", compress_level=1)
+    return scene.boxes.tolist(), scene.labels.tolist()
+
+
+def _fill(folder: Path, info: dict, workers: int) -> None:
     for name in ("images", "depth", "labels"):
         (folder / name).mkdir()
+    write, numbers = partial(_write_scene, folder=folder, info=info), range(info["count"])
+    written = (
+        map(write, numbers)
+        if workers == 1
+        else in_processes(write, numbers, workers, kept="no scene was kept", ordered=True)
+    )
     images, annotations = [], []
-    options = dict(quality=95, subsampling=0) if info["suffix"] == ".jpg" else dict(compress_level=1)
-    for i in range(info["count"]):
-        scene = render_scene(info["seed"] + i, info["size"])
-        name = f"{i:06d}"
-        Image.fromarray(scene.image).save(folder / "images" / (name + info["suffix"]), **options)
-        write_depth(folder / "depth" / f"{name}.png", scene.depth)
-        Image.fromarray(scene.label_map).save(folder / "labels" / f"{name}.png", compress_level=1)
+    for i, (boxes, labels) in enumerate(written):
         images.append(
-            dict(id=i + 1, file_name=name + info["suffix"], width=info["size"], height=info["size"])
+            dict(id=i + 1, file_name=f"{i:06d}{info['suffix']}", width=info["size"], height=info["size"])
         )
-        for box, label in zip(scene.boxes.tolist(), scene.labels.tolist()):
+        for box, label in zip(boxes, labels):
             x1, y1, x2, y2 = box
             annotations.append(
                 dict(
