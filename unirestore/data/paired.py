@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import Dataset
 
 from unirestore.classical import CANDIDATES
+from unirestore.data.label_maps import in_classes
 from unirestore.data.sample import Sample, Source
 
 MIN_BOX_SIDE = 4.0
@@ -53,9 +54,11 @@ class PairedDataset(Dataset):
             often.
         candidates: names in `unirestore.classical.CANDIDATES`, the restorer's own in their order: items then hold these
             restorations of the degraded crop, so that the workers compute them and not the training loop.
+        label_map_classes: items then hold `label_map`, `(S, S)` uint8 indices into these names, 255 for everything
+            else; None leaves label maps out.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: an argument is out of its range; later, with `label_map_classes`: a picture has no label map.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class PairedDataset(Dataset):
         flip_probability: float = 0.5,
         weights: Sequence[float] | None = None,
         candidates: Sequence[str] = (),
+        label_map_classes: Sequence[str] | None = None,
     ) -> None:
         self.sources = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         if not self.sources or any(len(source) == 0 for source in self.sources):
@@ -99,6 +103,7 @@ class PairedDataset(Dataset):
         if unknown := [name for name in candidates if name not in CANDIDATES]:
             raise ValueError(f"unknown candidates {unknown}; known: {', '.join(CANDIDATES)}")
         self.candidates = tuple(candidates)
+        self.label_map_classes = None if label_map_classes is None else tuple(label_map_classes)
         self.size, self.degradation, self.seed = int(size), degradation, int(seed)
         self.length = int(length) if length is not None else sum(len(source) for source in self.sources)
         self.resize, self.long_side = (float(resize[0]), float(resize[1])), long_side
@@ -131,11 +136,20 @@ class PairedDataset(Dataset):
             name=sample.name,
             index=n,
         )
+        if self.label_map_classes is not None:
+            item["label_map"] = torch.from_numpy(self._label_map(crop))
         if self.candidates:
             item["candidates"] = torch.stack(
                 [_to_tensor(CANDIDATES[name](degraded)) for name in self.candidates]
             )
         return item
+
+    def _label_map(self, crop: Sample) -> np.ndarray:
+        if crop.label_map is None:
+            raise ValueError(
+                f"{crop.name} has no label map, which label_map_classes asks for; name label_maps in its set"
+            )
+        return in_classes(crop.label_map, crop.label_map_names, self.label_map_classes)
 
     def _crop(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = sample.image.shape[:2]
@@ -218,10 +232,11 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack items: `degraded`, `clean` and, where there is one, `real` uint8 `(B, 3, S, S)`, `candidates`, where there
-    are any, uint8 `(B, K, 3, S, S)`, `labelled` bool `(B,)`, `index` int64 `(B,)`; the rest become lists of length B.
+    are any, uint8 `(B, K, 3, S, S)`, `label_map`, where there is one, uint8 `(B, S, S)`, `labelled` bool `(B,)`,
+    `index` int64 `(B,)`; the rest become lists of length B.
     """
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
-    for key in {"degraded", "clean", "real", "candidates"} & batch.keys():
+    for key in {"degraded", "clean", "real", "candidates", "label_map"} & batch.keys():
         batch[key] = torch.stack(batch[key])
     batch["index"] = torch.tensor(batch["index"])
     batch["labelled"] = torch.tensor(batch["labelled"], dtype=torch.bool)
