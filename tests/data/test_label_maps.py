@@ -38,16 +38,16 @@ def test_maps_that_have_nothing_in_common_with_the_classes_are_refused():
 
 
 def test_pairs_hold_the_label_map_of_the_crop():
-    pairs = PairedDataset(Street(), size=32, resize=(1.0, 1.0), label_map_classes=("car", "road"))
+    pairs = PairedDataset([Street()], size=32, length=6, resize=(1.0, 1.0), label_map_classes=("car", "road"))
     items = [pairs[n] for n in range(6)]
     batch = collate(items)
     assert batch["label_map"].shape == (6, 32, 32) and batch["label_map"].dtype == torch.uint8
     meant = torch.full((256,), -1)
     meant[torch.tensor([200, 40, 120])] = torch.tensor([0, 1, IGNORED])
     assert torch.equal(meant[batch["clean"][:, 0].long()], batch["label_map"].long())  # mirrored ones too
-    assert "label_map" not in PairedDataset(Street(), size=32)[0]
+    assert "label_map" not in PairedDataset([Street()], size=32)[0]
 
 
 def test_a_picture_without_label_map_is_refused_where_one_is_asked_for():
     with pytest.raises(ValueError, match=r"\d\.png has no label map.*label_maps"):
-        PairedDataset(Street(label_maps=False), size=32, label_map_classes=("car",))[0]
+        PairedDataset([Street(label_maps=False)], size=32, label_map_classes=("car",))[0]

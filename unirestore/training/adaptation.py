@@ -14,6 +14,7 @@ inference starts from the degraded one ("degraded", our default). Stage 3 (a new
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,11 +22,14 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from unirestore.models.loading import build_restorer
 from unirestore.models.priors import NoPrior
 
 from .autoencoder import edge_loss
 from .restoration import STARTS, one_step
 from .stage import TrainingStage
+
+BOXES = ("boxes", "labels")
 
 
 @MODELS.register_module()
@@ -33,9 +37,12 @@ class AdaptationStage(TrainingStage):
     """Trains what follows the latent (TFA, prompts, and the candidate fusion where there is one) for a task.
 
     Args:
-        downstream: a frozen network with `loss_and_features(images, boxes, labels)` and `features(images)`,
-            or the config to build it from mmengine's registry: `dict(type="FrozenDetector", ...)`.
+        downstream: a frozen network with `features(images)` and `loss_and_features(images, **truth)`, or the config
+            to build it from mmengine's registry: `dict(type="FrozenDetector", ...)`, `dict(type="FrozenSegmentor",
+            ...)`. Its attribute `truth` names the entries of a batch that it learns from; without one these are
+            `boxes` and `labels`.
         task: the prompt that the downstream network reads.
+        copy_from: task whose prompt `task` starts as, where the restorer does not know `task` yet.
         task_weight: weight of the downstream loss; `term_weights` multiplies single terms of it by name.
         feature_weight: weight of the feature-matching term.
         perception_weight: weight of the L1 term of `ir`; 0 leaves that decode out.
@@ -46,7 +53,8 @@ class AdaptationStage(TrainingStage):
         ValueError: `start` is unknown, or is "clean" for a restorer without a prior; the restorer does not
             know the task, or not `ir` while `perception_weight` asks for it; every weight is 0, or one asks
             for a downstream network that is not there; later, in training: `term_weights` names a term that
-            the downstream network does not have, or a picture has no boxes because nobody labelled it.
+            the downstream network does not have, a picture has no boxes because nobody labelled it, or batches
+            lack what the network learns from.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class AdaptationStage(TrainingStage):
         *,
         downstream: Mapping[str, Any] | nn.Module | None,
         task: str = "det",
+        copy_from: str | None = None,
         trains: Sequence[str] = ("tfa", "prompts", "fusion", "detail"),
         task_weight: float = 0.1,
         term_weights: Mapping[str, float] | None = None,
@@ -61,14 +70,19 @@ class AdaptationStage(TrainingStage):
         perception_weight: float = 10.0,
         fidelity_weight: float = 0.0,
         start: str = "degraded",
+        restorer: str | Path | Mapping[str, Any] | nn.Module,
         **stage: Any,
     ) -> None:
-        super().__init__(trains=trains, **stage)
+        restorer = build_restorer(restorer)
+        if copy_from is not None and task not in restorer.tasks:
+            restorer.add_task(task, copy_from=copy_from)
+        super().__init__(restorer=restorer, trains=trains, **stage)
         if start not in STARTS:
             raise ValueError(f"start is {start!r}; it must be one of {', '.join(STARTS)}")
         if task not in self.restorer.tasks:
             raise ValueError(
-                f"the restorer has no task {task!r} (it has {', '.join(self.restorer.tasks)}); add_task it"
+                f"the restorer has no task {task!r} (it has {', '.join(self.restorer.tasks)}); add_task it "
+                "or say copy_from="
             )
         if perception_weight and "ir" not in self.restorer.tasks:
             raise ValueError(
@@ -102,20 +116,18 @@ class AdaptationStage(TrainingStage):
         degraded: Tensor,
         clean: Tensor,
         index: Tensor,
-        boxes: list[Tensor],
-        labels: list[Tensor],
         candidates: Tensor | None = None,
         **batch: Any,
     ) -> dict[str, Tensor]:
-        """See the header; `boxes` `(N, 4)` xyxy and `labels` `(N,)` per picture."""
+        """See the header; `batch` holds what the downstream network learns from, see `truth_of`."""
         if self.task_weight:
-            check_labelled(batch)
+            check_labelled(batch, self.downstream)
         with torch.no_grad():
             seen = self.restorer.encode(degraded)
             latent = self._latent(seen.latent, clean, index)
             if candidates is None and self.restorer.fusion is not None:
                 candidates = self.restorer.stack_candidates(degraded)
-        losses = self._task_losses(seen.skips, latent, candidates, degraded, clean, boxes, labels)
+        losses = self._task_losses(seen.skips, latent, candidates, degraded, clean, batch)
         if self.perception_weight:
             perceived = self.restorer.decode(latent, seen.skips, "ir", degraded, candidates)
             losses["loss_ir"] = self.perception_weight * F.l1_loss(perceived, clean)
@@ -129,8 +141,7 @@ class AdaptationStage(TrainingStage):
         candidates: Tensor | None,
         degraded: Tensor,
         clean: Tensor,
-        boxes: list[Tensor],
-        labels: list[Tensor],
+        batch: Mapping[str, Any],
     ) -> dict[str, Tensor]:
         """The terms of the task's own picture; none of them where all their weights are 0."""
         if not (self.task_weight or self.feature_weight or self.fidelity_weight):
@@ -139,7 +150,7 @@ class AdaptationStage(TrainingStage):
         losses = {}
         if self.task_weight or self.feature_weight:
             losses, found = downstream_losses(
-                self.downstream, self.task, picture, boxes, labels, self.task_weight, self.term_weights
+                self.downstream, self.task, picture, batch, self.task_weight, self.term_weights
             )
         if self.feature_weight:
             with torch.no_grad():
@@ -159,30 +170,43 @@ def downstream_losses(
     downstream: nn.Module,
     task: str,
     picture: Tensor,
-    boxes: Sequence[Tensor],
-    labels: Sequence[Tensor],
+    batch: Mapping[str, Any],
     weight: float,
     term_weights: Mapping[str, float],
 ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
     """The terms of a downstream network's loss as `loss_<task>_<term>`, weighted, and its features.
 
-    Raises ValueError where `term_weights` names a term that the network's loss does not have.
+    Raises ValueError where `term_weights` names a term that the network's loss does not have, and as `truth_of`.
     """
-    terms, features = downstream.loss_and_features(picture, boxes, labels)
+    terms, features = downstream.loss_and_features(picture, **truth_of(downstream, batch))
     if unknown := sorted(set(term_weights) - set(terms)):
         raise ValueError(
             f"term_weights names {', '.join(unknown)}; the downstream loss has {', '.join(terms)}"
         )
     losses = {
-        f"loss_{task}_{name.removeprefix('loss_')}": weight * term_weights.get(name, 1.0) * term
+        f"loss_{task}_{name.replace('loss_', '')}": weight * term_weights.get(name, 1.0) * term
         for name, term in terms.items()
     }
     return losses, features
 
 
-def check_labelled(batch: Mapping[str, Any]) -> None:
-    """Raises ValueError for pictures that nobody labelled: no boxes there would teach to hide objects."""
-    labelled = batch.get("labelled")
+def truth_of(downstream: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a batch that a downstream network learns from: those in its `truth`, or boxes and labels.
+
+    Raises ValueError where the batch lacks one.
+    """
+    names = getattr(downstream, "truth", BOXES)
+    if lacking := [name for name in names if name not in batch]:
+        raise ValueError(
+            f"the downstream network learns from {', '.join(lacking)}, which the batches lack; label maps come with "
+            "label_map_classes=(...) in train_dataloader.dataset"
+        )
+    return {name: batch[name] for name in names}
+
+
+def check_labelled(batch: Mapping[str, Any], downstream: nn.Module) -> None:
+    """Raises ValueError for pictures without annotations before a detector: no boxes would teach to hide objects."""
+    labelled = batch.get("labelled") if "boxes" in getattr(downstream, "truth", BOXES) else None
     if labelled is not None and not bool(labelled.all()):
         names = [name for name, known in zip(batch.get("name", ()), labelled.tolist()) if not known]
         raise ValueError(

@@ -255,10 +255,10 @@ class DistillationStage(TrainingStage):
             return {}
         losses = {}
         if judged:
-            check_labelled(batch)
+            check_labelled(batch, self.network)
             losses, found = downstream_losses(
-                self.network, task, picture, batch["boxes"], batch["labels"], self.task_weight, self.term_weights
-            )  # fmt: skip
+                self.network, task, picture, batch, self.task_weight, self.term_weights
+            )
         else:
             found = self.network.features(picture)
         if not (self.match_weight or self.contrast_weight):
