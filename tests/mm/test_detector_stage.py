@@ -14,8 +14,9 @@ from safetensors import safe_open
 import unirestore.mm
 import unirestore.training  # noqa: F401
 from unirestore.data import SCENE_CLASSES
-from unirestore.mm.detector_stage import DetectorStage, jittered
+from unirestore.mm.detector_stage import DetectorStage
 from unirestore.mm.downstream import FrozenDetector
+from unirestore.mm.downstream_stage import jittered
 
 MODEL = "configs/_base_/scenes_detector_model.py"
 
@@ -75,5 +76,5 @@ def test_a_run_ends_with_a_detector_that_a_measurement_takes(tmp_path, monkeypat
     again = DetectorStage(detector=MODEL, classes=SCENE_CLASSES, start_from=saved)
     name = "backbone.stem.conv.conv.weight"
     with safe_open(saved, "pt") as file:
-        assert torch.equal(again.detector.state_dict()[name], file.get_tensor(name).float())
+        assert torch.equal(again.network.state_dict()[name], file.get_tensor(name).float())
     assert len(detector.predict([torch.zeros(64, 48, 3, dtype=torch.uint8).numpy()])) == 1

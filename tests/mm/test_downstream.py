@@ -223,13 +223,13 @@ def test_wrong_input_is_refused_with_the_numbers(detector):
         detector.loss(images(1), BOXES[:1], [torch.tensor([0, 6])])
     with pytest.raises(ValueError, match="does not know rickshaw"):
         FrozenDetector(NANO, None, ("car", "rickshaw"))
-    with pytest.raises(FileNotFoundError, match="no detector config"):
+    with pytest.raises(FileNotFoundError, match="no config at absent"):
         FrozenDetector("absent.py", None, CLASSES)
     with pytest.raises(ValueError, match="input_size"):
         FrozenDetector(NANO, None, CLASSES, input_size=0)
     with pytest.raises(ValueError, match="score_thr"):
         FrozenDetector(NANO, None, CLASSES, score_thr=1.5)
-    with pytest.raises(ValueError, match="does not fit the detector config"):
+    with pytest.raises(ValueError, match="does not fit the config"):
         FrozenDetector("mmdet::yolox/yolox_tiny_8xb8-300e_coco", path, CLASSES)
 
 

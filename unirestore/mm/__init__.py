@@ -25,8 +25,12 @@ _SEAM = (
     "preprocessors",
     "transforms",
     "hooks",
+    "frozen",
     "downstream",
+    "segmentor",
+    "downstream_stage",
     "detector_stage",
+    "segmentor_stage",
     "measure",
 )
 

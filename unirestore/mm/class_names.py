@@ -1,7 +1,7 @@
-"""Which class names a detector answers with, in its own order.
+"""Which class names a detector or a segmentor answers with, in its own order.
 
 Indices mean nothing across data sets, names do: a label is carried over by name. Source: written for this
-project; COCO's 80 names are read from mmdet. Licence: Apache-2.0.
+project; COCO's 80 names are read from mmdet, Cityscapes' 19 from mmseg. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmdet.datasets import CocoDataset
+from mmseg.datasets import CityscapesDataset
 from torch import nn
 
 
 def head_class_count(detector: nn.Module) -> int:
-    """Number of classes of the detector's last box head.
+    """Number of classes of a detector's last box head, or of a segmentor's decode head.
 
     Raises:
-        ValueError: the detector has no head that says it.
+        ValueError: the network has no head that says it.
     """
     roi_head = getattr(detector, "roi_head", None)
     head = getattr(detector, "bbox_head", None) if roi_head is None else roi_head.bbox_head
+    head = getattr(detector, "decode_head", None) if head is None else head
     if isinstance(head, nn.ModuleList):  # cascade: every stage has the same classes
         head = head[-1]
     count = getattr(head, "num_classes", None)
     if count is None:
-        raise ValueError(f"{type(detector).__name__} has no box head with `num_classes`; give a box detector")
+        raise ValueError(
+            f"{type(detector).__name__} has no head with `num_classes`; give a box detector or a segmentor"
+        )
     return int(count)
 
 
@@ -37,7 +41,7 @@ def detector_class_names(
     config: Any = None,
     fallback: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
-    """Class names of a detector with ``count`` classes.
+    """Class names of a network with ``count`` classes.
 
     Asked in this order; a source whose length differs from ``count`` is passed over, except ``given``.
 
@@ -46,7 +50,8 @@ def detector_class_names(
         given: names said by the caller.
         meta: ``meta`` of an mmengine checkpoint (``dataset_meta``).
         config: the detector's config; ``metainfo`` of its test, val or train set is read.
-        fallback: names used when nothing else is known and their number fits (COCO's come first for 80).
+        fallback: names used when nothing else is known and their number fits (COCO's come first for 80, those of
+            Cityscapes for 19).
 
     Raises:
         ValueError: ``given`` has another length, or nothing fits.
@@ -58,15 +63,14 @@ def detector_class_names(
     candidates = [_classes((meta or {}).get("dataset_meta"))]
     for loader in ("test_dataloader", "val_dataloader", "train_dataloader"):
         candidates.append(_classes(_dataset(config, loader).get("metainfo")))
-    if count == len(CocoDataset.METAINFO["classes"]):
-        candidates.append(tuple(CocoDataset.METAINFO["classes"]))
+    candidates += [_classes(known.METAINFO) for known in (CocoDataset, CityscapesDataset)]
     candidates.append(tuple(fallback or ()))
     for names in candidates:
         if len(names) == count:
             return names
     raise ValueError(
-        f"the detector has {count} classes and neither checkpoint nor config names them; pass "
-        "detector_classes=(...)"
+        f"the network has {count} classes and neither checkpoint nor config names them; pass "
+        "detector_classes=(...) or segmentor_classes=(...)"
     )
 
 

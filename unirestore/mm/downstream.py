@@ -1,11 +1,8 @@
 """A frozen mmdet detector: the downstream task that restoration is trained and measured with.
 
 UniRestore's second stage (section 3.4) trains through the loss of a frozen downstream network; here that is
-any mmdet detector with its own loss, its own preprocessing and its own class list. What differs from
-mmdet's inferencer: it is differentiable in the images, shares one backbone pass between the detection loss
-and the feature-matching term, and answers in the caller's class indices. Convolution and batch norm are
-fused and mmcv's ``Swish`` becomes ``nn.SiLU`` (the same function), which changes outputs by rounding only.
-Licence: Apache-2.0.
+any mmdet detector with its own loss, its own preprocessing and its own class list; see `frozen.py` for what
+differs from mmdet's inferencer. Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -13,26 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from mmcv.cnn import fuse_conv_bn
-from mmcv.cnn.bricks.swish import Swish
-from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.hub import get_config
-from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
-from .checkpoints import load_weights
-from .class_names import detector_class_names, head_class_count
+from .frozen import FrozenNetwork, check_picture, read_config
 
-__all__ = ["FrozenDetector", "pseudo_labels", "read_config"]
+__all__ = ["FrozenDetector", "pseudo_labels"]
 
 Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -40,8 +30,8 @@ Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 _UNCAPPED = 10_000
 
 
-@ROOT_MODELS.register_module()
-class FrozenDetector(nn.Module):
+@MODELS.register_module()
+class FrozenDetector(FrozenNetwork):
     """An mmdet detector in eval mode with frozen weights, differentiable in its input images.
 
     Args:
@@ -63,6 +53,9 @@ class FrozenDetector(nn.Module):
         ValueError: the weights do not fit the config, or a class of ``classes`` is unknown to the detector.
     """
 
+    scope: ClassVar[str] = "mmdet"
+    truth: ClassVar[tuple[str, ...]] = ("boxes", "labels")
+
     def __init__(
         self,
         config: str | Path | Config,
@@ -77,78 +70,25 @@ class FrozenDetector(nn.Module):
         detector_classes: Sequence[str] | None = None,
         fuse: bool = True,
     ) -> None:
-        super().__init__()
         if input_size < 1:
             raise ValueError(
                 f"input_size is {input_size}; give the side of the canvas in pixels, for example 640"
             )
         if not 0.0 <= score_thr < 1.0:
             raise ValueError(f"score_thr is {score_thr}; it must lie in [0, 1)")
-        self.classes = tuple(classes)
+        config = deepcopy(read_config(config))
+        _set_test_options(config.model, score_thr=score_thr, nms_iou=nms_iou)
+        super().__init__(config, checkpoint, classes, own_classes=detector_classes, fuse=fuse)
         self.input_size = input_size
         self.max_per_img = max_per_img
         self.pad_value = pad_value
 
-        config = read_config(config)
-        model_config = deepcopy(config.model)
-        self._pipeline_is_rgb = bool((model_config.get("data_preprocessor") or {}).get("rgb_to_bgr", False))
-        _set_test_options(model_config, score_thr=score_thr, nms_iou=nms_iou)
-        register_all_modules(init_default_scope=False)
-        with DefaultScope.overwrite_default_scope("mmdet"):
-            detector = MODELS.build(model_config)
-        meta: dict[str, Any] = {}
-        if checkpoint is not None:
-            weights, meta = load_weights(checkpoint)
-            _load_exactly(detector, weights, checkpoint)
-
-        self.detector_classes = detector_class_names(
-            head_class_count(detector),
-            given=detector_classes,
-            meta=meta,
-            config=config,
-            fallback=self.classes,
-        )
-        unknown = [name for name in self.classes if name not in self.detector_classes]
-        if unknown:
-            raise ValueError(
-                f"the detector does not know {', '.join(unknown)}; it knows "
-                f"{', '.join(self.detector_classes)}. Use its names in `classes`"
-            )
-        ours_to_theirs = torch.tensor([self.detector_classes.index(name) for name in self.classes])
-        theirs_to_ours = torch.full((len(self.detector_classes),), -1)
-        theirs_to_ours[ours_to_theirs] = torch.arange(len(self.classes))
-        self.register_buffer("_ours_to_theirs", ours_to_theirs, persistent=False)
-        self.register_buffer("_theirs_to_ours", theirs_to_ours, persistent=False)
-
-        if fuse:
-            detector = _with_silu(fuse_conv_bn(detector.eval()))
-        self.detector = detector.to(memory_format=torch.channels_last)
-        self.requires_grad_(False)
-        self.train(False)
-
-    def train(self, mode: bool = True) -> FrozenDetector:
-        """Stays in eval mode whatever ``mode`` says: batch statistics must never follow restored pictures."""
-        return super().train(False)
-
     @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return self._ours_to_theirs.device
+    def detector(self) -> Any:
+        """The mmdet model."""
+        return self.network
 
     # ------------------------------------------------------------------ training
-
-    def features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Neck outputs of the detector.
-
-        Args:
-            images: ``(B, 3, H, W)`` RGB in [0, 1], any size; padded right and bottom to the detector's
-                divisor.
-
-        Returns:
-            one ``(B, C, H/s, W/s)`` tensor per stride ``s``, differentiable in ``images``.
-        """
-        inputs, _ = self._prepare(images, None)
-        return tuple(self.detector.extract_feat(inputs))
 
     def loss(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Tensor]:
         """The detector's own training loss, in eval mode and with frozen weights.
@@ -171,19 +111,7 @@ class FrozenDetector(nn.Module):
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """:meth:`loss` and :meth:`features` from one pass of backbone and neck (same arguments)."""
         inputs, samples = self._prepare(images, self._samples(images, boxes, labels))
-        last = self.detector.neck if self.detector.with_neck else self.detector.backbone
-        seen: list[Any] = []
-        handle = last.register_forward_hook(lambda module, args, output: seen.append(output))
-        try:
-            terms = self.detector.loss(inputs, samples)
-        finally:
-            handle.remove()
-        losses = {
-            name: sum(term) if isinstance(term, (list, tuple)) else term
-            for name, term in terms.items()
-            if "loss" in name
-        }
-        return {name: term.mean() for name, term in losses.items()}, tuple(seen[0])
+        return self._loss_and_features(inputs, samples)
 
     # ---------------------------------------------------------------- prediction
 
@@ -214,10 +142,7 @@ class FrozenDetector(nn.Module):
         canvas = np.full((len(images), side, side, 3), self.pad_value, np.uint8)
         samples = []
         for slot, image in zip(canvas, images, strict=True):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-                raise ValueError(
-                    f"a picture is {image.dtype} {image.shape}; predict takes uint8 (H, W, 3) RGB"
-                )
+            check_picture(image)
             height, width = image.shape[:2]
             if max(height, width) > side:
                 raise ValueError(
@@ -242,20 +167,6 @@ class FrozenDetector(nn.Module):
             labels[best].cpu().numpy(),
         )
 
-    # -------------------------------------------------------------------- shared
-
-    def _prepare(
-        self, images: Tensor, samples: list[DetDataSample] | None
-    ) -> tuple[Tensor, list[DetDataSample]]:
-        """RGB in [0, 1] through the detector's own preprocessor (its channel order, mean, std, divisor)."""
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(
-                f"images are {tuple(images.shape)}; the detector takes (B, 3, H, W) RGB in [0, 1]"
-            )
-        loaded = images if self._pipeline_is_rgb else images.flip(1)  # as a pipeline loads it
-        ready = self.detector.data_preprocessor({"inputs": loaded * 255, "data_samples": samples}, False)
-        return ready["inputs"].contiguous(memory_format=torch.channels_last), ready["data_samples"]
-
     def _samples(
         self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]
     ) -> list[DetDataSample]:
@@ -278,18 +189,6 @@ class FrozenDetector(nn.Module):
             sample.gt_instances = InstanceData(bboxes=image_boxes, labels=self._ours_to_theirs[image_labels])
             samples.append(sample)
         return samples
-
-
-def read_config(config: str | Path | Config) -> Config:
-    """An mmengine ``Config`` from a path, from ``package::folder/name``, or as it is."""
-    if isinstance(config, Config):
-        return config
-    text = str(config)
-    if "::" in text:
-        return get_config(text if text.endswith(".py") else text + ".py")
-    if not Path(text).is_file():
-        raise FileNotFoundError(f"no detector config at {text}; give a path or mmdet::folder/name")
-    return Config.fromfile(text)
 
 
 def pseudo_labels(
@@ -353,30 +252,3 @@ def _set_test_options(model_config: Any, *, score_thr: float, nms_iou: float | N
         final["max_per_img"] = _UNCAPPED
     if nms_iou is not None:
         final["nms"] = dict(final.get("nms") or {"type": "nms"}, iou_threshold=nms_iou)
-
-
-def _load_exactly(detector: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
-    """Load weights and refuse a file that does not fit."""
-    own = detector.state_dict()
-    wrong = [name for name in weights if name in own and own[name].shape != weights[name].shape]
-    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
-    surplus = [name for name in weights if name not in own and not name.startswith("data_preprocessor.")]
-    if wrong or missing or surplus:
-        first = (wrong + missing + surplus)[0]
-        raise ValueError(
-            f"{source} does not fit the detector config: {len(wrong)} tensors of another shape, "
-            f"{len(missing)} "
-            f"missing, {len(surplus)} unknown (first: {first}). Give the config that the checkpoint was "
-            "trained with"
-        )
-    detector.load_state_dict(weights, strict=False)
-
-
-def _with_silu(module: nn.Module) -> nn.Module:
-    """Replace every mmcv ``Swish`` by ``nn.SiLU``: same function, one kernel instead of two."""
-    for name, child in module.named_children():
-        if isinstance(child, Swish):
-            setattr(module, name, nn.SiLU())
-        else:
-            _with_silu(child)
-    return module

@@ -1,13 +1,15 @@
-"""Restoration as an mmdet data preprocessor: two keys turn a detector config into a restoring one.
+"""Restoration as a data preprocessor of mmdet or mmseg: two keys turn a config into a restoring one.
 
     custom_imports = dict(imports=["unirestore.mm"])
-    model = dict(data_preprocessor=dict(type="RestorationDetDataPreprocessor", restorer="tiny"))
+    model = dict(data_preprocessor=dict(type="RestorationDetDataPreprocessor", restorer="tiny"))  # mmdet
+    model = dict(data_preprocessor=dict(type="RestorationSegDataPreprocessor", restorer="tiny"))  # mmseg
 
-All other keys (``mean``, ``std``, ``bgr_to_rgb``, ``pad_size_divisor``, ``batch_augments`` ...) stay those
-of the base config. Each image is restored after the pipeline's resize and before normalisation and batching;
-sizes never change, grey padding is left alone. Where the published work restores inside ``extract_feat``, on
-normalised input, this is independent of the detector. Source: written for this project against mmengine 0.10
-and mmdet 3.5 (``DetDataPreprocessor``). Licence: Apache-2.0.
+All other keys (``mean``, ``std``, ``bgr_to_rgb``, ``pad_size_divisor``, ``size``, ``seg_pad_val``,
+``batch_augments`` ...) stay those of the base config. Each image is restored after the pipeline's resize and before
+normalisation and batching; sizes never change, padding of one colour is left alone. A segmentor that slides a window
+over the picture slides it over the restored one. Where the published work restores inside ``extract_feat``, on
+normalised input, this is independent of the network behind it. Source: written for this project against mmengine
+0.10, mmdet 3.5 (``DetDataPreprocessor``) and mmseg 1.4 (``SegDataPreProcessor``). Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ import numpy as np
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmengine.registry import MODELS
+from mmseg.models.data_preprocessor import SegDataPreProcessor
 from torch import Tensor, nn
 
 from .picture_area import picture_area
 from .restorer_state import RestorerGuest, build_restorer
 
-__all__ = ["RestorationDetDataPreprocessor", "RestorationMixin"]
+__all__ = ["RestorationDetDataPreprocessor", "RestorationMixin", "RestorationSegDataPreprocessor"]
 
 
 class RestorationMixin:
@@ -140,6 +143,18 @@ class RestorationMixin:
 @MODELS.register_module()
 class RestorationDetDataPreprocessor(RestorationMixin, DetDataPreprocessor):
     """mmdet's ``DetDataPreprocessor`` with a restorer in front; see :class:`RestorationMixin`."""
+
+
+@MODELS.register_module()
+class RestorationSegDataPreprocessor(RestorationMixin, SegDataPreProcessor):
+    """mmseg's ``SegDataPreProcessor`` with a restorer in front; see :class:`RestorationMixin`.
+
+    The task is ``"seg"`` unless another is named, which the restorer must know; the shipped ``tiny`` has ``ir`` and
+    ``det``, ``configs/tfa_seg.py`` trains one with ``seg``.
+    """
+
+    def __init__(self, *, task: str = "seg", **kwargs: Any) -> None:
+        super().__init__(task=task, **kwargs)
 
 
 def _same_size(areas: Sequence[tuple[slice, slice]]) -> list[list[int]]:
