@@ -339,3 +339,23 @@ def test_candidates_of_the_workers_give_the_same_losses(
     assert {key: float(value) for key, value in stage(**batch).items()} == alone
     batch["candidates"] = 255 - batch["candidates"]
     assert {key: float(value) for key, value in stage(**batch).items()} != alone
+
+
+def test_the_gate_learns_to_tell_weather(stirred_folder, make_stage, make_batch):
+    stage = make_stage(dict(type="GateStage", restorer=dict(weights=stirred_folder, gate_channels=8)))
+    assert {name.split(".")[1] for name in stage.learning} == {"gate"}
+    batch = make_batch(4)
+    batch["degraded"][:2] = batch["degraded"][:2] // 4 + 180  # pale
+    clean, haze = dict(type="Identity", params={}), dict(type="Haze", params={})
+    batch["weather"] = [haze, dict(type="Compose", params=dict(effects=[haze])), clean, clean]
+    optimiser = torch.optim.Adam(stage.restorer.gate.parameters(), lr=0.05)
+    first = None
+    for _ in range(30):
+        losses = stage(**{**batch, "degraded": batch["degraded"].clone()})
+        first = float(losses["loss_gate"].detach()) if first is None else first
+        optimiser.zero_grad()
+        losses["loss_gate"].backward()
+        optimiser.step()
+    assert float(losses["loss_gate"].detach()) < first / 4 and float(losses["accuracy"]) == 1
+    with pytest.raises(ValueError, match="nothing would be trained"):
+        make_stage(dict(type="GateStage", restorer=stirred_folder))

@@ -23,6 +23,8 @@ MIXTURES: dict[str, dict[str, float]] = {
     "road": {"road_fog": 0.55, "road_rain": 0.45},
     "road_snow": {"road_snow": 1.0},
     "road_sand": {"road_sand": 1.0},
+    # whatever a gate should see
+    "any": {"haze": 0.2, "rain": 0.2, "road_fog": 0.2, "road_rain": 0.2, "road_snow": 0.1, "road_sand": 0.1},
     "road_all": {"road_fog": 0.35, "road_rain": 0.3, "road_snow": 0.2, "road_sand": 0.15},
 }
 ROADS: dict[str, type] = {  # their camera is `roads.road_camera`

@@ -20,7 +20,7 @@ def build_restorer(restorer: str | Path | Mapping[str, Any] | nn.Module) -> nn.M
             `UniRestore.build`, which takes over from `start_from`, a trained restorer of another size, every
             tensor of the same name and shape; or a mapping with `weights` (folder, name or id) or `official`
             (the arguments of `UniRestore.from_official`) and overrides that take parts away, such as
-            `cfrm=False` (ablations), or add the detail refiner, which changes nothing untrained.
+            `cfrm=False` (ablations), or add the detail refiner or the gate, which change nothing untrained.
 
     Raises:
         FileNotFoundError: the string is no folder, no shipped weights and no hub id.
@@ -54,18 +54,18 @@ def _altered(full: UniRestore, overrides: Mapping[str, Any]) -> UniRestore:
     settings = {name: full.config[name] for name in full.config if not name.startswith("_")}
     model = UniRestore(**{**settings, **overrides})
     trained, wanted = full.state_dict(), model.state_dict()
-    new = (
-        PARAMETER_GROUPS["detail"] if full.detail is None else None
-    )  # may come: untrained it changes nothing
+    new = tuple(
+        PARAMETER_GROUPS[part] for part in ("detail", "gate") if getattr(full, part) is None
+    )  # may come: untrained they change nothing
     absent = [
         name
         for name, value in wanted.items()
-        if (trained[name].shape != value.shape if name in trained else not new or not name.startswith(new))
+        if (trained[name].shape != value.shape if name in trained else not name.startswith(new))
     ]
     if absent:
         raise ValueError(
             f"with {dict(overrides)} the model needs {len(absent)} tensors that its weights lack, first "
-            f"{absent[0]}; overrides beside `weights` may take parts away or add the detail refiner"
+            f"{absent[0]}; overrides beside `weights` may take parts away or add the detail refiner or the gate"
         )
     model.load_state_dict({name: trained.get(name, fresh) for name, fresh in wanted.items()})
     return model.eval()

@@ -27,6 +27,7 @@ from .autoencoder import TAPS, TappedAutoencoder
 from .cfrm import CFRM
 from .detail import DetailRefiner
 from .fusion import CandidateFusion
+from .gate import DegradationGate, restore_where, small_copy
 from .priors import PRIORS
 from .sizes import check_images, enlarge, pad_to, round_up, shrink
 from .tfa import TaskFeatureAdapter
@@ -42,6 +43,7 @@ PARAMETER_GROUPS = {
     "prompts": "prompts.",
     "fusion": "fusion.",
     "detail": "detail.",
+    "gate": "gate.",
 }
 """Name of each part that a training stage trains or freezes -> the prefix of its parameters."""
 
@@ -77,6 +79,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         decoder_candidate: the decoder's own picture is a candidate too, starting at a hundredth.
         fusion_channels, fusion_low_channels, fusion_blocks: size of that head.
         detail_channels, detail_blocks: size of the `DetailRefiner` behind that head, where there is one; 0: none.
+        gate_channels: width of the `DegradationGate`, which tells photos that need no restoration; 0: none.
         working_scale: the network sees the photo at this fraction of its size (2: half) and judges the candidates
             there; they are blended at full size. Feature pyramids, and models without candidates, always work at
             full size.
@@ -116,6 +119,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         fusion_blocks: int = 2,
         detail_channels: int = 0,
         detail_blocks: int = 2,
+        gate_channels: int = 0,
         working_scale: int = 1,
     ) -> None:
         super().__init__()
@@ -178,6 +182,8 @@ class UniRestore(ModelMixin, ConfigMixin):
             self.detail = DetailRefiner(
                 prompt_channels=prompt_channels, channels=detail_channels, blocks=detail_blocks
             )
+
+        self.gate = DegradationGate(skip_channels, gate_channels) if gate_channels else None
 
     def __getattr__(self, name: str):
         """Sub-modules only: diffusers would take `model.prior` from the config, where it is a setting."""
@@ -293,6 +299,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         noise: torch.Tensor | float | None = None,
         num_inference_steps: int = 1,
         candidates: torch.Tensor | None = None,
+        gate: float | None = None,
     ) -> torch.Tensor | list[torch.Tensor]:
         """Restores pictures for a task.
 
@@ -304,11 +311,28 @@ class UniRestore(ModelMixin, ConfigMixin):
             generator, noise: see `denoise`. The same call gives the same result unless a generator is passed.
             num_inference_steps: DDIM steps of the prior, 1 to 4.
             candidates: classical restorations as from `stack_candidates`, computed here where None.
+            gate: 0 to 1: pictures whose `degradation` lies below come back as they are, bit for bit, for the small
+                price of that estimate; None restores all.
 
-        Raises TypeError or ValueError for images, task, output, noise or steps that cannot be used.
+        Raises TypeError or ValueError for images, task, output, noise, steps or gate that cannot be used.
         """
         _check_output(output)
         self._check_task(task)
+        if gate is not None:
+            if output != "image" or not 0 <= gate <= 1:
+                raise ValueError(f"gate must lie in [0, 1] and goes with pictures, got {gate} for {output}")
+
+            def restore(indices: torch.Tensor) -> torch.Tensor:
+                per_picture = [
+                    x[indices] if isinstance(x, torch.Tensor) and x.ndim >= 4 and len(x) == len(images) else x
+                    for x in (noise, candidates)
+                ]
+                noise_, candidates_ = per_picture
+                return self(
+                    images[indices], task, output, generator, noise_, num_inference_steps, candidates_
+                )
+
+            return restore_where(self.degradation(images) >= gate, images, restore)
         scale = self._scale(None if output == "image" else 1)
         encoding = self.encode(images, generator=generator, scale=scale)
         if scale > 1 and isinstance(noise, torch.Tensor) and noise.ndim == 4:
@@ -343,6 +367,23 @@ class UniRestore(ModelMixin, ConfigMixin):
             detach_latent=repair if detach_latent is None else detach_latent,
         )
         return Encoding(self._latent(self.vae.quant_conv(moments), generator), skips, size)
+
+    def degradation(self, images: torch.Tensor) -> torch.Tensor:
+        """How likely each of `images` `(B, 3, H, W)`, RGB in [0, 1], is degraded: `(B,)` in [0, 1].
+
+        Raises ValueError where the model has no gate.
+        """
+        check_images(images)
+        return self.gate_logits(images).sigmoid()
+
+    def gate_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """`(B, 3, H, W)` -> what the gate makes of the plain encoder's features, `(B,)`; see `degradation`."""
+        if self.gate is None:
+            raise ValueError("this model has no gate; train one with configs/gate.py")
+        seen = small_copy(images.to(self.dtype))
+        seen = pad_to(seen, *(round_up(length, LATENT_STRIDE) for length in seen.shape[-2:]))
+        last, skips = self.vae.encoder.descend(2 * seen - 1)
+        return self.gate([*skips, last])
 
     def posterior(self, images: torch.Tensor, repair: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance `(B, 4, h, w)`, unscaled, of the padded pictures at full size; what a KL term

@@ -6,6 +6,7 @@ from .calibration import CalibrationStage, FitPrototypes
 from .checkpoints import ExportRestorer, find_checkpoint, save_restorer
 from .datasets import build_pairs, build_pairs_beside_real
 from .distillation import DistillationStage
+from .gate import GateStage
 from .mixed_precision import Bfloat16OptimWrapper
 from .perception import PerceptionStage
 from .prior import PriorStage
@@ -22,6 +23,7 @@ __all__ = [
     "DistillationStage",
     "ExportRestorer",
     "FitPrototypes",
+    "GateStage",
     "PerceptionStage",
     "PriorStage",
     "RestorationStage",
