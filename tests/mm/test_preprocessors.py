@@ -210,3 +210,19 @@ def test_test_time_augmentation_restores_each_view(restoring_nano, gain_restorer
     with torch.no_grad():
         merged = model.test_step(views)
     assert len(merged) == 1 and calls == [(1, 3, 48, 64)] * 2
+
+
+def test_pictures_below_the_gate_reach_the_detector_untouched(make_batch):
+    from unirestore.models import UniRestore
+
+    model = UniRestore.build("tiny-fast", gate_channels=4).eval()
+    batch = make_batch(sizes=((32, 32), (32, 48)))
+    with torch.no_grad():
+        model.gate.out.weight.zero_()
+        model.gate.out.bias.fill_(0.0)  # one half for everything
+    before = [image.float() for image in batch["inputs"]]
+    for gate, passes in ((0.4, False), (0.6, True), (None, False)):
+        after = RestorationDetDataPreprocessor(restorer=model, gate=gate)(copy.deepcopy(batch))["inputs"]
+        assert all(torch.equal(x, y) == passes for x, y in zip(after, before, strict=True))
+    with pytest.raises(ValueError, match="no gate"):
+        RestorationDetDataPreprocessor(restorer="tiny-fast", gate=0.5)(batch)

@@ -81,15 +81,17 @@ def build_restorer_arm(
     restorer: Any = None,
     fitted: Mapping[str, Any] | None = None,
     task: str = "det",
+    **options: Any,
 ) -> Arm | FoldedArm:
-    """An arm from an entry of `restorers`, see the header. Raises ValueError unless it has one of the two."""
+    """An arm from an entry of `restorers`, see the header; `options` go to the restorer's call, such as `gate=0.5`.
+    Raises ValueError unless it has one of the two."""
     if (restorer is None) == (fitted is None):
         raise ValueError(
             f"an entry of restorers needs restorer=... or fitted=dict(...), got {restorer}, {fitted}"
         )
     if restorer is not None:
-        return restorer_arm(build_restorer(restorer).eval(), task)
-    arms = {fold: restorer_arm(build_restorer(one).eval(), task) for fold, one in fitted.items()}
+        return restorer_arm(build_restorer(restorer).eval(), task, **options)
+    arms = {fold: restorer_arm(build_restorer(one).eval(), task, **options) for fold, one in fitted.items()}
     return FoldedArm(fitted=arms, folds=folds)
 
 

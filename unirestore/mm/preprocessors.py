@@ -39,6 +39,8 @@ class RestorationMixin:
             ``restorer(images, task=...)`` with ``(B, 3, H, W)`` RGB in [0, 1]; ``None`` restores nothing
             (the comparison row).
         task: prompt of the restorer.
+        gate: 0 to 1: pictures that the restorer's gate finds less likely degraded than this pass untouched, bit for
+            bit and for a few percent of the time (see `UniRestore.degradation`); ``None`` restores all.
         train_restorer: train the restorer together with the detector (its weights are then saved with it).
         round_to_uint8: round restored values to the 8 bits a saved photo would have; only with a frozen
             restorer, since rounding has no gradient.
@@ -46,7 +48,7 @@ class RestorationMixin:
 
     Raises:
         ValueError: ``round_to_uint8`` together with ``train_restorer``, or ``train_restorer`` without
-            restorer.
+            restorer; later, in use: ``gate`` is set and the restorer has none.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class RestorationMixin:
         *,
         restorer: str | Path | Mapping[str, Any] | nn.Module | None,
         task: str = "det",
+        gate: float | None = None,
         train_restorer: bool = False,
         round_to_uint8: bool = False,
         **kwargs: Any,
@@ -66,6 +69,7 @@ class RestorationMixin:
         # the pipeline loads BGR unless the config says that it delivers RGB and the detector wants BGR
         self._receives_rgb = bool(kwargs.get("rgb_to_bgr", False))
         self.task = task
+        self.gate = {} if gate is None else {"gate": float(gate)}
         self.round_to_uint8 = round_to_uint8
         self.restorer = (
             None if restorer is None else RestorerGuest(build_restorer(restorer), trainable=train_restorer)
@@ -115,7 +119,7 @@ class RestorationMixin:
         """``(G, 3, h, w)`` 0-255 in the pipeline's channel order, restored."""
         rgb = pictures.clamp(0, 255) / 255
         rgb = rgb if self._receives_rgb else rgb.flip(1)
-        rgb = self.restorer(rgb, self.task)
+        rgb = self.restorer(rgb, self.task, **self.gate)
         values = (rgb if self._receives_rgb else rgb.flip(1)) * 255
         return values.round() if self.round_to_uint8 else values
 

@@ -55,7 +55,7 @@ class RestorerGuest(nn.Module):
                 return parameter.dtype
         return torch.float32
 
-    def forward(self, images: Tensor, task: str) -> Tensor:
+    def forward(self, images: Tensor, task: str, **options: Any) -> Tensor:
         """Restore ``images`` for ``task``.
 
         Autocast is switched off: mmengine autocasts while training but not while testing, and a restorer must
@@ -64,6 +64,7 @@ class RestorerGuest(nn.Module):
         Args:
             images: ``(B, 3, H, W)`` RGB in [0, 1], any floating type.
             task: prompt name, for example ``"det"``.
+            options: further keywords of the restorer, for example ``gate=0.5``.
 
         Returns:
             float32 ``(B, 3, H, W)`` RGB, clamped to [0, 1].
@@ -76,7 +77,7 @@ class RestorerGuest(nn.Module):
             torch.set_grad_enabled(torch.is_grad_enabled() and self.trainable),
             torch.autocast(images.device.type, enabled=False),
         ):
-            restored = self.network(images.to(self.dtype), task=task).float()
+            restored = self.network(images.to(self.dtype), task=task, **options).float()
         if restored.shape != images.shape:
             raise ValueError(
                 f"the restorer turned {tuple(images.shape)} into {tuple(restored.shape)}; in front of a "
