@@ -359,3 +359,34 @@ def test_the_gate_learns_to_tell_weather(stirred_folder, make_stage, make_batch)
     assert float(losses["loss_gate"].detach()) < first / 4 and float(losses["accuracy"]) == 1
     with pytest.raises(ValueError, match="nothing would be trained"):
         make_stage(dict(type="GateStage", restorer=stirred_folder))
+
+
+def test_a_new_task_leaves_the_others_bit_identical(stirred_folder, detector, run_stage, tmp_path):
+    from unirestore.models import UniRestore
+
+    before = UniRestore.from_pretrained(stirred_folder)
+    model = dict(
+        type="AdaptationStage",
+        restorer=stirred_folder,
+        task="night",
+        copy_from="det",
+        trains=["prompts.night"],
+        perception_weight=0.0,
+        downstream=dict(detector),
+    )
+    stage = run_stage(model, tmp_path / "run", steps=3).model
+    assert stage.learning == {"restorer.prompts.night"}
+    stage.restorer.save_pretrained(tmp_path / "restorer")
+    after = UniRestore.from_pretrained(tmp_path / "restorer")
+    assert after.tasks == (*before.tasks, "night")
+    images = torch.rand(2, 3, 50, 37, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        for task in before.tasks:
+            assert torch.equal(after(images, task), before(images, task))
+            pyramids = [m(images, task, output="features") for m in (before, after)]
+            assert all(torch.equal(x, y) for x, y in zip(*pyramids, strict=True))
+        assert not torch.equal(after(images, "night"), after(images, "det"))
+    with pytest.raises(ValueError, match="unknown task"):
+        after.parameter_group("prompts.fog")
+    with pytest.raises(ValueError, match="unknown parameter group"):
+        after.parameter_group("tfa.night")

@@ -23,6 +23,7 @@ _SEAM = (
     "checkpoints",
     "restorer_state",
     "preprocessors",
+    "backbone",
     "transforms",
     "hooks",
     "frozen",

@@ -90,6 +90,16 @@ class RestorerGuest(nn.Module):
             )
         return restored.clamp(0.0, 1.0)
 
+    def features(self, images: Tensor, task: str) -> list[Tensor]:
+        """The decoder's features for ``task``, float32, coarsest first, of ``(B, 3, H, W)`` RGB in [0, 1]; autocast
+        and gradients as for pictures."""
+        with (
+            torch.set_grad_enabled(torch.is_grad_enabled() and self.trainable),
+            torch.autocast(images.device.type, enabled=False),
+        ):
+            pyramid = self.network(images.to(self.dtype), task=task, output="features")
+        return [x.float() for x in pyramid]
+
     def train(self, mode: bool = True) -> RestorerGuest:
         """Follows the host only when trainable."""
         return super().train(mode and self.trainable)

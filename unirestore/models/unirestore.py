@@ -279,12 +279,19 @@ class UniRestore(ModelMixin, ConfigMixin):
         return prompt
 
     def parameter_group(self, group: str) -> dict[str, nn.Parameter]:
-        """Parameters of one part by full name; the groups are the keys of `PARAMETER_GROUPS`.
+        """Parameters of one part by full name; the groups are the keys of `PARAMETER_GROUPS`, and `prompts.TASK` for
+        the prompt of one task alone.
 
-        Raises ValueError for an unknown group; a part that the model lacks gives an empty dict.
+        Raises ValueError for an unknown group or task; a part that the model lacks gives an empty dict.
         """
-        if group not in PARAMETER_GROUPS:
-            raise ValueError(f"unknown parameter group {group!r}; known: {', '.join(PARAMETER_GROUPS)}")
+        part, _, task = group.partition(".")
+        if part not in PARAMETER_GROUPS or (task and part != "prompts"):
+            raise ValueError(
+                f"unknown parameter group {group!r}; known: {', '.join(PARAMETER_GROUPS)}, prompts.TASK"
+            )
+        if task:
+            self._check_task(task)
+            return {name: value for name, value in self.named_parameters() if name == group}
         prefix = PARAMETER_GROUPS[group]
         return {name: value for name, value in self.named_parameters() if name.startswith(prefix)}
 

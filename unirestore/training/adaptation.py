@@ -7,8 +7,8 @@ x_task and x_ir are the same encoding decoded with two prompts, x* is the clean 
 network's neck features. Source: UniRestore, arXiv 2501.13134, section 3.4, with the authors' weights for the
 perception term. What differs: the feature-matching term (as in SR4IR, CVPR 2024), normalised per level; and
 `start`: the paper's code decodes latents estimated from noised *clean* latents ("clean", teacher-forced),
-inference starts from the degraded one ("degraded", our default). Stage 3 (a new task) is
-`trains=("prompts",)`. Licence: Apache-2.0.
+inference starts from the degraded one ("degraded", our default). Stage 3 (a new task, TASK) is
+`trains=("prompts.TASK",)`: what other tasks' pictures are made of does not change by a bit. Licence: Apache-2.0.
 """
 
 from __future__ import annotations

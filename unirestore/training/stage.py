@@ -27,8 +27,8 @@ class TrainingStage(BaseModel):
 
     Args:
         restorer: a module, a folder, the name of shipped weights, or `dict(preset=...)` for an untrained one.
-        trains: names of `unirestore.models.unirestore.PARAMETER_GROUPS` that learn; everything else is
-            frozen.
+        trains: names of `unirestore.models.unirestore.PARAMETER_GROUPS` that learn, or `prompts.TASK` for the prompt of
+            one task; everything else is frozen.
         seed: of the noise that a stage draws. Item `index` always gets the same draw, so a resumed run
             continues exactly.
 
