@@ -1,4 +1,4 @@
-"""How much a restorer helps a detector, measured: arms, conditions, paired intervals, reports."""
+"""How much a restorer helps a detector or a segmentor, measured: arms, conditions, paired intervals, reports."""
 
 from unirestore.evaluation.arms import CLASSICAL_ARMS, build_arms, restorer_arm
 from unirestore.evaluation.bootstrap import Interval, compare
@@ -7,16 +7,22 @@ from unirestore.evaluation.gain import Condition, GainReport, measure_gain
 from unirestore.evaluation.image_quality import psnr, ssim
 from unirestore.evaluation.metrics import DetectionScore
 from unirestore.evaluation.report import write_report
+from unirestore.evaluation.segmentation import SegmentationScore, confusion
+from unirestore.evaluation.tasks import DetectionTask, SegmentationTask
 
 __all__ = [
     "CLASSICAL_ARMS",
     "Condition",
     "DetectionScore",
+    "DetectionTask",
     "GainReport",
     "Interval",
+    "SegmentationScore",
+    "SegmentationTask",
     "Truth",
     "build_arms",
     "compare",
+    "confusion",
     "match",
     "measure_gain",
     "psnr",

@@ -11,10 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from unirestore.evaluation.metrics import DetectionScore
+
+class Score(Protocol):
+    """One arm on one set: figures of the set and of any resample of its photos."""
+
+    images: int
+
+    def figures(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """name -> `(B,)` for `(B, I)` weights of the photos; None: each photo once (B = 1)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Comparison:
 
 
 def compare(
-    scores: Mapping[str, DetectionScore],
+    scores: Mapping[str, Score],
     *,
     reference: str = "none",
     ceiling: str | None = None,
@@ -76,7 +84,7 @@ def compare(
     """Score all arms on the same resamples of the photos.
 
     Args:
-        scores: arm -> its matches, all on the same photos in the same order.
+        scores: arm -> its score, all on the same photos in the same order.
         reference: the arm that the others are compared to.
         ceiling: the arm of the undegraded photos, where known; gives the share of the gap that an arm closes.
         resamples: number of draws.
@@ -89,7 +97,7 @@ def compare(
     for needed in (reference, *([ceiling] if ceiling else [])):
         if needed not in scores:
             raise ValueError(f"arm {needed!r} is needed for the comparison, got {sorted(scores)}")
-    sizes = {arm: score.matches.images for arm, score in scores.items()}
+    sizes = {arm: score.images for arm, score in scores.items()}
     if len(set(sizes.values())) != 1:
         raise ValueError(f"a paired comparison needs the same photos in every arm, got {sizes}")
     counts = resample_counts(sizes[reference], resamples=resamples, seed=seed)

@@ -1,9 +1,9 @@
-"""The measurement: by how much each arm helps a detector under each condition.
+"""The measurement: by how much each arm helps a detector or a segmentor under each condition.
 
-The detector is a function, so any will do. For every photo of a condition: degrade it at full size (or take
-real bad weather as it is), resize it to the detector's size, let each arm restore it there, round to 8 bits,
-detect, and map the boxes back to the photo. Every arm sees the same pixels; every difference is paired by
-photo.
+The network is a function, so any will do. For every photo of a condition: degrade it at full size (or take
+real bad weather as it is), resize it to the network's size, let each arm restore it there, round to 8 bits,
+ask the network, and map the answer back to the photo. Every arm sees the same pixels; every difference is paired by
+photo. What an answer is, and how it is scored and drawn, is said by a `MeasuredTask`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import numpy as np
 
 from unirestore.evaluation.arms import CLEAN, NONE, Arm, FoldedArm, check_folds
 from unirestore.evaluation.bootstrap import Comparison, compare
-from unirestore.evaluation.detection import Prediction, Truth
 from unirestore.evaluation.image_quality import psnr, ssim
-from unirestore.evaluation.metrics import DetectionScore
-from unirestore.evaluation.pictures import SHOWN_SCORE, Picture, side_by_side
+from unirestore.evaluation.pictures import Picture
 from unirestore.evaluation.prediction_cache import read_run, write_run
 from unirestore.evaluation.progress import progress_bar
+from unirestore.evaluation.report_layout import LAYOUTS
+from unirestore.evaluation.tasks import DetectionTask, MeasuredTask
 
-Predict = Callable[[list[np.ndarray]], list[Prediction]]
-"""Uint8 `(H, W, 3)` RGB photos -> of each the boxes `(N, 4)` xyxy in its pixels, scores and labels."""
+Predict = Callable[[list[np.ndarray]], list[Any]]
+"""Uint8 `(H, W, 3)` RGB photos -> of each what the task says: for boxes `(N, 4)` xyxy in its pixels, scores and
+labels; for segmentation a `(H, W)` label map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Condition:
 
     Args:
         photos: the set, when it is not the evaluation set of the measurement: items with `image` (uint8 RGB),
-            `boxes` (xyxy), `labels`, `name`, and where known `depth`, `label_map`, `label_map_names`,
+            `name`, `boxes` (xyxy) and `labels` or `label_map` and `label_map_names`, and where known `depth`,
             `crowd_boxes`, `crowd_labels`.
         effect: called as `effect(image, seed=, depth=, label_map=)`; something with `draw(seed)` gives such
             an effect for each photo. None: the photos as they are.
@@ -52,11 +53,11 @@ class Condition:
 
 @dataclass(kw_only=True)
 class Run:
-    """What one arm gave on one condition, photo by photo."""
+    """What one arm gave on one condition, photo by photo; `predictions` as the task keeps them."""
 
-    predictions: list[Prediction] = field(default_factory=list)
+    predictions: list[Any] = field(default_factory=list)
     restorer_ms: list[float] = field(default_factory=list)
-    detector_ms: list[float] = field(default_factory=list)
+    network_ms: list[float] = field(default_factory=list)
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
 
@@ -72,17 +73,20 @@ class ArmResult:
 
     comparison: Comparison
     restorer_ms: float
-    detector_ms: float
+    network_ms: float
     psnr: float | None
     ssim: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionResult:
-    """One condition: how much was looked at, a row for each arm, and pictures."""
+    """One condition: how much was looked at, a row for each arm, and pictures.
+
+    `amounts` holds the boxes of each class, or its pixels.
+    """
 
     photos: int
-    boxes: dict[str, int]
+    amounts: dict[str, int]
     effect: dict[str, Any] | None
     arms: dict[str, ArmResult]
     pictures: list[Picture]
@@ -90,8 +94,9 @@ class ConditionResult:
 
 @dataclass(frozen=True, kw_only=True)
 class GainReport:
-    """The whole measurement; `report.py` writes it down."""
+    """The whole measurement; `report.py` writes it down. `task` is the name of a `MeasuredTask`."""
 
+    task: str
     classes: tuple[str, ...]
     protocol: dict[str, Any]
     conditions: dict[str, ConditionResult]
@@ -110,31 +115,33 @@ def measure_gain(
     seed: int = 0,
     cache: str | Path | None = None,
     cache_key: str = "",
-    picture_arm: str = "det",
+    picture_arm: str | None = None,
+    task: MeasuredTask | None = None,
     pictures: bool = True,
     protocol: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> GainReport:
-    """Compare `arms` before one detector under several conditions.
+    """Compare `arms` before one detector or segmentor under several conditions.
 
     Args:
-        predict: the detector.
-        eval_set: photos with boxes; None when every condition brings its own.
+        predict: the network.
+        eval_set: photos with boxes or label maps; None when every condition brings its own.
         arms: name -> function of one uint8 RGB photo, or a `FoldedArm`; `none` must be among them.
         conditions: name -> a `Condition`, or an effect put on `eval_set`, or None for `eval_set` as it is.
-        classes: class names in the order of the labels; None: `eval_set.classes`.
-        resize_to: long side in pixels at which arms and detector work (bilinear); None keeps each photo's
+        classes: class names in the order of the labels; None: those of `task`, or `eval_set.classes`.
+        resize_to: long side in pixels at which arms and network work (bilinear); None keeps each photo's
             size.
         limit: the first so many photos of each condition.
         resamples: bootstrap draws.
         seed: of the degradations and of the bootstrap.
         cache: folder where predictions are kept, an arm a file; a later call with the same settings reads
             them.
-        cache_key: anything that names the weights of detector and restorer, so that a cache is not reused
+        cache_key: anything that names the weights of network and restorer, so that a cache is not reused
             for others.
-        picture_arm: pictures show where this arm gained most, middling and least.
+        picture_arm: pictures show where this arm gained most, middling and least; None: `det` or `seg`.
+        task: what is measured; None: a `DetectionTask`.
         pictures: False leaves them out.
-        protocol: more lines for the report's protocol (detector, checkpoint, command).
+        protocol: more lines for the report's protocol (detector or segmentor, checkpoint, command).
         progress: show a bar with the time left.
 
     Returns:
@@ -150,16 +157,21 @@ def measure_gain(
         raise ValueError("measure_gain needs at least one condition")
     settled = {name: _settle(name, condition, eval_set, limit) for name, condition in conditions.items()}
     if classes is None:
+        classes = task.classes if task is not None else None
+    if classes is None:
         classes = getattr(next(iter(settled.values()))[0], "classes", None)
     if not classes:
         raise ValueError("measure_gain needs class names: give classes=, or a set that has .classes")
-    classes = tuple(classes)
+    task = DetectionTask(classes) if task is None else task
+    if task.classes != tuple(classes):
+        raise ValueError(f"the task measures {', '.join(task.classes)}, but classes are {', '.join(classes)}")
+    layout = LAYOUTS[task.name]
     notes = {
-        "metric": "COCO box AP at IoU 0.50:0.95, 100 detections per class, in percent",
+        "metric": task.metric,
         "resize_to": f"long side {resize_to}, bilinear, short side rounded down"
         if resize_to
         else "no resizing",
-        "restored_at": "the detector's size, rounded to 8 bits",
+        "restored_at": f"the {layout.network}'s size, rounded to 8 bits",
         "interval": f"95 % percentile interval, paired bootstrap over photos, {resamples} resamples",
         "seed": seed,
         **(protocol or {}),
@@ -174,7 +186,7 @@ def measure_gain(
     steps = sum(count * (len(arms) + (effect is not None)) for _, effect, count in settled.values())
     with progress_bar(steps, visible=progress) as advance:
         for name, (photos, effect, count) in settled.items():
-            bench = _Bench(predict, photos, effect, count, resize_to, seed)
+            bench = _Bench(predict, photos, effect, count, resize_to, seed, task)
             key = {
                 "condition": name,
                 "photos": count,
@@ -184,29 +196,30 @@ def measure_gain(
                 "key": cache_key,
             }
             runs = _run_arms(bench, arms, clean_runs, cache, key, lambda arm, n=name: advance(f"{n}: {arm}"))
-            truths = [truth_of(bench.record(i)) for i in range(count)]
+            truths = [task.truth(bench.record(i)) for i in range(count)]
             score = partial(
                 _score,
                 truths=truths,
-                classes=classes,
+                task=task,
                 ceiling=CLEAN if effect is not None else None,
                 effect=_describe(effect, seed),
                 resamples=resamples,
                 seed=seed,
             )
-            shown = _pictures(bench, arms, runs, truths, classes, picture_arm) if pictures else []
+            aim = picture_arm or layout.picture_arm
+            shown = _pictures(bench, arms, runs, truths, aim) if pictures else []
             results[name] = score(runs, range(count), pictures=shown)
             for fold, indices in folds.get(name, {}).items():
                 results[f"{name}, {fold}"] = score(runs, indices, pictures=[])
-    return GainReport(classes=classes, protocol=notes, conditions=results)
+    return GainReport(task=task.name, classes=task.classes, protocol=notes, conditions=results)
 
 
 def _score(
     runs: Mapping[str, Run],
     indices: Sequence[int],
     *,
-    truths: Sequence[Truth],
-    classes: Sequence[str],
+    truths: Sequence[Any],
+    task: MeasuredTask,
     ceiling: str | None,
     effect: dict[str, Any] | None,
     resamples: int,
@@ -216,14 +229,11 @@ def _score(
     """The rows of some photos of a condition."""
     runs = {arm: run.part(indices) for arm, run in runs.items()}
     truths = [truths[index] for index in indices]
-    scores = {
-        arm: DetectionScore.from_predictions(run.predictions, truths, classes) for arm, run in runs.items()
-    }
+    scores = {arm: task.score(run.predictions, truths) for arm, run in runs.items()}
     compared = compare(scores, ceiling=ceiling, resamples=resamples, seed=seed)
-    labels = np.concatenate([truth.labels[~truth.crowd] for truth in truths])
     return ConditionResult(
         photos=len(indices),
-        boxes={c: int((labels == index).sum()) for index, c in enumerate(classes)},
+        amounts=task.amounts(truths),
         effect=effect,
         arms={arm: _arm_result(run, compared[arm]) for arm, run in runs.items()},
         pictures=pictures,
@@ -251,19 +261,26 @@ def _fold_indices(
 
 
 class _Bench:
-    """Photos of one condition, ready for the arms; boxes come back in pixels of the photo."""
+    """Photos of one condition, ready for the arms; answers come back in pixels of the photo."""
 
     def __init__(
-        self, predict: Predict, photos: Sequence[Any], effect: Any, count: int, size: int | None, seed: int
+        self,
+        predict: Predict,
+        photos: Sequence[Any],
+        effect: Any,
+        count: int,
+        size: int | None,
+        seed: int,
+        task: MeasuredTask,
     ):
         self.predict, self.photos, self.effect, self.count = predict, photos, effect, count
-        self.size, self.seed = size, seed
+        self.size, self.seed, self.task = size, seed, task
 
     def record(self, index: int) -> Any:
         return self.photos[index]
 
     def clean(self, index: int) -> np.ndarray:
-        """The undegraded photo at the detector's size."""
+        """The undegraded photo at the network's size."""
         return resize_long_side(self.record(index).image, self.size)
 
     def degraded(self, index: int) -> np.ndarray:
@@ -273,17 +290,12 @@ class _Bench:
             return resize_long_side(record.image, self.size)
         return resize_long_side(degrade(record, self.effect, photo_seed(self.seed, index)), self.size)
 
-    def detect(self, image: np.ndarray, original: np.ndarray) -> tuple[Prediction, float]:
-        """Boxes in pixels of `original`, and the milliseconds that the detector took."""
+    def ask(self, image: np.ndarray, record: Any) -> tuple[Any, float]:
+        """What the task keeps of the network's answer, and the milliseconds that the network took."""
         start = time.perf_counter()
-        boxes, scores, labels = self.predict([image])[0]
+        answer = self.predict([image])[0]
         elapsed = 1000 * (time.perf_counter() - start)
-        scale = 1.0 if self.size is None else max(original.shape[:2]) / self.size
-        return (
-            np.asarray(boxes, np.float64).reshape(-1, 4) * scale,
-            np.asarray(scores),
-            np.asarray(labels),
-        ), elapsed
+        return self.task.keep(answer, record, image.shape[:2]), elapsed
 
 
 def _run_arms(
@@ -297,7 +309,7 @@ def _run_arms(
     """All arms over all photos; `clean` first where the condition has an effect."""
     degraded = bench.effect is not None
     names = ([CLEAN] if degraded else []) + [name for name in arms if name != CLEAN]
-    runs = {name: read_run(cache, {**key, "arm": name}) for name in names}
+    runs = {name: read_run(cache, {**key, "arm": name}, bench.task) for name in names}
     if degraded and runs[CLEAN] is None:
         runs[CLEAN] = clean_runs.get(id(bench.photos))
     missing = [name for name in names if runs[name] is None]
@@ -307,23 +319,24 @@ def _run_arms(
     fresh = {name: Run() for name in missing}
     for index in range(bench.count if missing else 0):
         record = bench.record(index)
-        photo, original = bench.degraded(index), record.image
+        photo = bench.degraded(index)
         clean = bench.clean(index) if degraded else None
         for name, run in fresh.items():
             start = time.perf_counter()
             restored = clean if name == CLEAN else _arm_of(arms[name], record)(photo)
             run.restorer_ms.append(1000 * (time.perf_counter() - start))
             _check_restored(name, restored, photo)
-            prediction, elapsed = bench.detect(restored, original)
-            run.predictions.append(prediction)
-            run.detector_ms.append(elapsed)
+            kept, elapsed = bench.ask(restored, record)
+            run.predictions.append(kept)
+            run.network_ms.append(elapsed)
             if clean is not None and name != CLEAN:
                 run.psnr.append(psnr(restored, clean))
                 run.ssim.append(ssim(restored, clean))
             advance(name)
     for name, run in fresh.items():
         runs[name] = run
-        write_run(cache, {**key, "arm": name}, run, [str(bench.record(i).name) for i in range(bench.count)])
+        photos = [str(bench.record(i).name) for i in range(bench.count)] if cache is not None else []
+        write_run(cache, {**key, "arm": name}, run, photos, bench.task)
     clean_runs.setdefault(id(bench.photos), runs[CLEAN if degraded else NONE])
     return runs
 
@@ -369,19 +382,6 @@ def resize_long_side(image: np.ndarray, size: int | None) -> np.ndarray:
     return image if target == (width, height) else cv2.resize(image, target, interpolation=cv2.INTER_LINEAR)
 
 
-def truth_of(record: Any) -> Truth:
-    """The boxes of one photo, its crowds flagged."""
-    boxes = np.asarray(record.boxes, np.float64).reshape(-1, 4)
-    labels = np.asarray(record.labels).reshape(-1)
-    crowd_boxes = np.asarray(getattr(record, "crowd_boxes", np.zeros((0, 4))), np.float64).reshape(-1, 4)
-    crowd_labels = np.asarray(getattr(record, "crowd_labels", np.zeros(0))).reshape(-1)
-    return Truth(
-        boxes=np.concatenate([boxes, crowd_boxes]),
-        labels=np.concatenate([labels, crowd_labels]).astype(np.int64),
-        crowd=np.arange(len(boxes) + len(crowd_boxes)) >= len(boxes),
-    )
-
-
 def _describe(effect: Any, seed: int) -> dict[str, Any] | None:
     if effect is None:
         return None
@@ -410,7 +410,7 @@ def _arm_result(run: Run, comparison: Comparison) -> ArmResult:
     return ArmResult(
         comparison=comparison,
         restorer_ms=float(np.median(run.restorer_ms)),
-        detector_ms=float(np.median(run.detector_ms)),
+        network_ms=float(np.median(run.network_ms)),
         psnr=float(np.mean(capped)) if run.psnr else None,
         ssim=float(np.mean(run.ssim)) if run.ssim else None,
     )
@@ -420,49 +420,37 @@ def _pictures(
     bench: _Bench,
     arms: Mapping[str, Arm],
     runs: Mapping[str, Run],
-    truths: Sequence[Truth],
-    classes: Sequence[str],
+    truths: Sequence[Any],
     picture_arm: str,
 ) -> list[Picture]:
-    """The photos on which `picture_arm` gained most, middling and least over `none`, with boxes.
+    """The photos on which `picture_arm` gained most, middling and least over `none`, with what was found.
 
-    Gain: the photo's own AP of the detections shown, times its boxes.
+    Gain: the photo's own score, times what the photo tells.
     """
     others = [name for name in arms if name not in (NONE, CLEAN)]
     if not others:
         return []
+    task = bench.task
     shown = picture_arm if picture_arm in arms else others[-1]
-
-    def own_score(arm: str) -> np.ndarray:  # of the detections that a picture shows
-        kept = [tuple(part[p[1] >= SHOWN_SCORE] for part in p) for p in runs[arm].predictions]
-        return DetectionScore.from_predictions(kept, truths, classes).per_photo()
-
-    gain = own_score(shown) - own_score(NONE)
-    weight = np.array([int((~truth.crowd).sum()) for truth in truths])  # more boxes tell more
-    order = np.argsort(-gain * weight, kind="stable")[: int(np.isfinite(gain).sum())]
+    gain = task.own_scores(runs[shown].predictions, truths) - task.own_scores(runs[NONE].predictions, truths)
+    order = np.argsort(-gain * task.importance(truths), kind="stable")[: int(np.isfinite(gain).sum())]
     if len(order) == 0:
         return []
     classical = [name for name in ("dcp", "clahe") if name in arms and name != shown]
-    panels = [NONE, *classical[:1], shown]
+    names = [NONE, *classical[:1], shown]
     picked = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     result = []
     for rank, index in picked.items():
-        original = bench.record(index).image
-        photo = bench.degraded(index)
-        images = {name: _arm_of(arms[name], bench.record(index))(photo) for name in panels}
-        first = bench.clean(index) if bench.effect is not None else photo
-        result.append(
-            side_by_side(
-                rank=rank,
-                name=str(bench.record(index).name),
-                gain=float(gain[index]),
-                arm=shown,
-                truth_image=first,
-                images=images,
-                predictions={name: runs[name].predictions[index] for name in panels},
-                truth=truths[index],
-                classes=classes,
-                photo_size=original.shape[:2],
-            )
+        record, photo = bench.record(index), bench.degraded(index)
+        panels = task.panels(
+            record,
+            bench.clean(index) if bench.effect is not None else photo,
+            {name: _arm_of(arms[name], record)(photo) for name in names},
+            {name: runs[name].predictions[index] for name in names},
+            lambda image: bench.predict([image])[0],
         )
+        picture = Picture(
+            rank=rank, name=str(record.name), gain=float(gain[index]), arm=shown, panels=tuple(panels)
+        )
+        result.append(picture)
     return result

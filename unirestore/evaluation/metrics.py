@@ -36,6 +36,11 @@ class DetectionScore:
             agnostic=match(predictions, truths, num_classes=count, class_agnostic=True),
         )
 
+    @property
+    def images(self) -> int:
+        """Number of photos."""
+        return self.matches.images
+
     def figures(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """All figures at once, in percent.
 
@@ -52,10 +57,10 @@ class DetectionScore:
         boxes = self.matches.positives(weights)  # (B, C)
         at = {round(float(value), 2): index for index, value in enumerate(IOU_THRESHOLDS)}
         result = {
-            "mAP": _mean_present(by_class),
-            "AP50": _mean_present(table[..., at[0.5]]),
-            "AP75": _mean_present(table[..., at[0.75]]),
-            "iwAP": _ratio(np.nansum(by_class * boxes, axis=1), boxes.sum(axis=1)),
+            "mAP": mean_present(by_class),
+            "AP50": mean_present(table[..., at[0.5]]),
+            "AP75": mean_present(table[..., at[0.75]]),
+            "iwAP": ratio(np.nansum(by_class * boxes, axis=1), boxes.sum(axis=1)),
             "agnostic": self.agnostic.average_precision(weights)[:, 0].mean(axis=1),
         }
         result |= {f"AP/{name}": by_class[:, index] for index, name in enumerate(self.names)}
@@ -66,14 +71,15 @@ class DetectionScore:
         one_each = np.eye(self.matches.images)
         by_class = self.matches.average_precision(one_each).mean(axis=2)
         boxes = self.matches.positives(one_each)
-        return 100 * _ratio(np.nansum(by_class * boxes, axis=1), boxes.sum(axis=1))
+        return 100 * ratio(np.nansum(by_class * boxes, axis=1), boxes.sum(axis=1))
 
 
-def _mean_present(values: np.ndarray) -> np.ndarray:
+def mean_present(values: np.ndarray) -> np.ndarray:
     """`(B, C)` -> `(B,)` mean over the classes that are not nan; nan where all are."""
     present = ~np.isnan(values)
-    return _ratio(np.nansum(values, axis=1), present.sum(axis=1))
+    return ratio(np.nansum(values, axis=1), present.sum(axis=1))
 
 
-def _ratio(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    return np.divide(upper, lower, out=np.full(len(upper), np.nan), where=lower > 0)
+def ratio(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """`upper / lower`, nan where `lower` is 0."""
+    return np.divide(upper, lower, out=np.full(np.shape(upper), np.nan), where=lower > 0)

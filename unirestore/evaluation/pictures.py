@@ -18,18 +18,16 @@ PANEL_WIDTH = 480
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One picture with boxes: its arm, the JPEG bytes, and how many boxes were found, wrong and missed."""
+    """One picture with what was found drawn in: its arm, the JPEG bytes, and what stands below."""
 
     title: str
     jpeg: bytes
-    found: int
-    wrong: int
-    missed: int
+    caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One photo under several arms; `gain` is the photo's own AP of `arm` minus that of `none`, in points."""
+    """One photo under several arms; `gain` is the photo's own score of `arm` minus that of `none`, in points."""
 
     rank: str
     name: str
@@ -38,19 +36,14 @@ class Picture:
     panels: tuple[Panel, ...]
 
 
-def side_by_side(
-    *,
-    rank: str,
-    name: str,
-    gain: float,
-    arm: str,
+def box_panels(
     truth_image: np.ndarray,
     images: Mapping[str, np.ndarray],
     predictions: Mapping[str, Prediction],
     truth: Truth,
     classes: Sequence[str],
     photo_size: tuple[int, int],
-) -> Picture:
+) -> list[Panel]:
     """Draw the true boxes on `truth_image`, then each arm's picture with its detections.
 
     Args:
@@ -64,11 +57,10 @@ def side_by_side(
     first = _Canvas(truth_image, photo_size)
     for box in counted.boxes:
         first.box(box, TRUE)
-    panels = [
-        Panel(title="true boxes", jpeg=first.jpeg(), found=len(counted.boxes), wrong=0, missed=0),
+    return [
+        Panel(title="true boxes", jpeg=first.jpeg(), caption=str(len(counted.boxes))),
         *(_panel(a, images[a], predictions[a], counted, classes, photo_size) for a in images),
     ]
-    return Picture(rank=rank, name=name, arm=arm, gain=gain, panels=tuple(panels))
 
 
 def _panel(
@@ -92,9 +84,7 @@ def _panel(
     return Panel(
         title=arm,
         jpeg=canvas.jpeg(),
-        found=int(hits.sum()),
-        wrong=int((~hits).sum()),
-        missed=int(missed.sum()),
+        caption=f"{hits.sum()} found, {missed.sum()} missed, {(~hits).sum()} wrong",
     )
 
 
@@ -143,15 +133,20 @@ class _Canvas:
                 self.draw.line((x, start, x, min(start + 4, y2)), fill=colour, width=1)
 
     def jpeg(self) -> bytes:
-        stream = io.BytesIO()
-        self.image.save(stream, "JPEG", quality=82)
-        return stream.getvalue()
+        return to_jpeg(np.asarray(self.image))
 
     def _corners(self, box: np.ndarray) -> tuple[float, float, float, float]:
         x1, y1, x2, y2 = (float(v) for v in np.asarray(box) * self.scale)
         width, height = self.image.size
         x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
         return x1, y1, max(x1, min(x2, width - 1)), max(y1, min(y2, height - 1))
+
+
+def to_jpeg(image: np.ndarray) -> bytes:
+    """`(H, W, 3)` RGB uint8 as the bytes of a JPEG file."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=82)
+    return stream.getvalue()
 
 
 def labelled(pictures: Mapping[str, np.ndarray]) -> np.ndarray:

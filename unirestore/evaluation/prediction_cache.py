@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from unirestore.evaluation.gain import Run
+    from unirestore.evaluation.tasks import MeasuredTask
 
 
 def _path(folder: str | Path, key: dict[str, Any]) -> Path:
@@ -20,7 +19,7 @@ def _path(folder: str | Path, key: dict[str, Any]) -> Path:
     return Path(folder) / (re.sub(r"[^A-Za-z0-9_.-]+", "-", words) + ".json")
 
 
-def read_run(folder: str | Path | None, key: dict[str, Any]) -> Run | None:
+def read_run(folder: str | Path | None, key: dict[str, Any], task: MeasuredTask) -> Run | None:
     """The run kept under exactly this `key`; None without a folder, without a file, or for another key."""
     from unirestore.evaluation.gain import Run
 
@@ -30,23 +29,18 @@ def read_run(folder: str | Path | None, key: dict[str, Any]) -> Run | None:
         stored = json.loads(_path(folder, key).read_text(encoding="utf-8"))
         if stored["key"] != json.loads(json.dumps(key)):
             return None
-        predictions = [
-            (
-                np.array(item["boxes"], np.float64).reshape(-1, 4),
-                np.array(item["scores"], np.float64),
-                np.array(item["labels"], np.int64),
-            )
-            for item in stored["predictions"]
-        ]
+        predictions = [task.from_json(item) for item in stored["predictions"]]
         return Run(
             predictions=predictions,
-            **{name: stored[name] for name in ("restorer_ms", "detector_ms", "psnr", "ssim")},
+            **{name: stored[name] for name in ("restorer_ms", "network_ms", "psnr", "ssim")},
         )
     except (ValueError, KeyError, TypeError):  # a file that was cut short is measured again
         return None
 
 
-def write_run(folder: str | Path | None, key: dict[str, Any], run: Run, names: Sequence[str]) -> None:
+def write_run(
+    folder: str | Path | None, key: dict[str, Any], run: Run, names: Sequence[str], task: MeasuredTask
+) -> None:
     """Keep a run; the file appears whole or not at all. Without a folder nothing happens."""
     if folder is None:
         return
@@ -55,16 +49,10 @@ def write_run(folder: str | Path | None, key: dict[str, Any], run: Run, names: S
     content = {
         "key": key,
         "predictions": [
-            {
-                "name": name,
-                "boxes": np.asarray(boxes, np.float64).tolist(),
-                "scores": np.asarray(scores, np.float64).tolist(),
-                "labels": np.asarray(labels, np.int64).tolist(),
-            }
-            for name, (boxes, scores, labels) in zip(names, run.predictions, strict=True)
+            {"name": name, **task.to_json(kept)} for name, kept in zip(names, run.predictions, strict=True)
         ],
         "restorer_ms": run.restorer_ms,
-        "detector_ms": run.detector_ms,
+        "network_ms": run.network_ms,
         "psnr": run.psnr,
         "ssim": run.ssim,
     }

@@ -14,6 +14,7 @@ from typing import Any
 from unirestore.evaluation.arms import CLEAN, NONE
 from unirestore.evaluation.bootstrap import Interval
 from unirestore.evaluation.gain import ArmResult, ConditionResult, GainReport
+from unirestore.evaluation.report_layout import LAYOUTS, Layout
 
 _DISTRIBUTIONS = (
     "unirestore",
@@ -23,24 +24,23 @@ _DISTRIBUTIONS = (
     "numpy",
     "opencv-python-headless",
     "onedl-mmdetection",
+    "onedl-mmsegmentation",
     "onedl-mmcv",
     "onedl-mmengine",
 )
-FIGURE_TITLES = {"mAP": "mAP", "AP50": "AP50", "AP75": "AP75", "iwAP": "iw-AP", "agnostic": "agnostic AP"}
 
 
-def write_report(
-    report: GainReport, folder: str | Path, *, title: str = "What restoration gives the detector"
-) -> dict[str, Path]:
+def write_report(report: GainReport, folder: str | Path, *, title: str | None = None) -> dict[str, Path]:
     """Write `report.json`, `report.md` and `report.html` into `folder` -> format: path.
 
     Args:
         report: the measurement.
         folder: made when it is missing.
-        title: heading of the text and of the page.
+        title: heading of the text and of the page; None: that of the task.
     """
     from unirestore.evaluation.report_page import render_page
 
+    title = title or default_title(report)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
@@ -74,13 +74,16 @@ def to_json(report: GainReport) -> dict[str, Any]:
         {
             "protocol": report.protocol,
             "versions": versions(),
+            "task": report.task,
             "classes": list(report.classes),
             "conditions": {
                 name: {
                     "photos": condition.photos,
-                    "boxes": condition.boxes,
+                    layout_of(report).amounts: condition.amounts,
                     "effect": condition.effect,
-                    "arms": {arm: _arm_json(row) for arm, row in condition.arms.items()},
+                    "arms": {
+                        arm: _arm_json(row, layout_of(report).network) for arm, row in condition.arms.items()
+                    },
                     "pictures": [
                         {"rank": p.rank, "name": p.name, "arm": p.arm, "gain": p.gain}
                         for p in condition.pictures
@@ -92,11 +95,11 @@ def to_json(report: GainReport) -> dict[str, Any]:
     )
 
 
-def _arm_json(row: ArmResult) -> dict[str, Any]:
+def _arm_json(row: ArmResult, network: str) -> dict[str, Any]:
     return {
         **asdict(row.comparison),
         "restorer_ms": row.restorer_ms,
-        "detector_ms": row.detector_ms,
+        f"{network}_ms": row.network_ms,
         "psnr": row.psnr,
         "ssim": row.ssim,
     }
@@ -117,20 +120,32 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def layout_of(report: GainReport) -> Layout:
+    """How the figures of the report's task are shown."""
+    return LAYOUTS[report.task]
+
+
+def default_title(report: GainReport) -> str:
+    """The heading where none is given."""
+    return f"What restoration gives the {layout_of(report).network}"
+
+
 def key_figure(report: GainReport) -> str:
-    """The figure that tables and charts lead with: AP of cars, the steadiest on street photos, else mAP."""
-    known = all(condition.boxes.get("car", 0) for condition in report.conditions.values())
-    return "AP/car" if known else "mAP"
-
-
-def figure_title(name: str) -> str:
-    """How a figure is headed: `AP/car` -> `car AP`."""
-    return FIGURE_TITLES.get(name) or f"{name.removeprefix('AP/')} AP"
+    """The figure that tables and charts lead with: that of the steady class where all conditions have it."""
+    layout = layout_of(report)
+    steady = layout.steady_class
+    known = steady and all(condition.amounts.get(steady, 0) for condition in report.conditions.values())
+    return f"{layout.by_class}{steady}" if known else layout.key
 
 
 def columns(report: GainReport) -> list[str]:
     """Figures that a table shows, the key figure first."""
-    return list(dict.fromkeys([key_figure(report), "mAP", "AP50", "AP75", "iwAP", "agnostic"]))
+    return list(dict.fromkeys([key_figure(report), *layout_of(report).figures]))
+
+
+def deltas(report: GainReport) -> list[str]:
+    """Figures of which a table shows the difference to `none`, the key figure first."""
+    return list(dict.fromkeys([key_figure(report), *layout_of(report).deltas]))
 
 
 def number(value: float | None, pattern: str = ".1f") -> str:
@@ -150,29 +165,32 @@ def share(value: Interval | None) -> str:
     return f"{100 * value.value:.0f} % [{number(100 * value.low, '.0f')}, {number(100 * value.high, '.0f')}]"
 
 
-def to_markdown(report: GainReport, *, title: str) -> str:
+def to_markdown(report: GainReport, *, title: str | None = None) -> str:
     """A summary over all conditions, then a table for each, then how it was measured."""
-    key = key_figure(report)
+    key, layout = key_figure(report), layout_of(report)
     arms = list(dict.fromkeys(arm for c in report.conditions.values() for arm in c.arms))
-    lines = [f"# {title}", "", f"{figure_title(key)}, difference to `{NONE}` with its 95 % interval:", ""]
+    lines = [
+        f"# {title or default_title(report)}",
+        "",
+        f"{layout.title(key)}, difference to `{NONE}` with its 95 % interval:",
+        "",
+    ]
     lines += _table(
         ["arm", *report.conditions],
         [[f"`{arm}`", *(_summary_cell(c, arm, key) for c in report.conditions.values())] for arm in arms],
     )
     for name, condition in report.conditions.items():
-        lines += ["", f"## {name}", "", _size(condition), ""]
+        lines += ["", f"## {name}", "", _size(condition, layout), ""]
         lines += _table(
             [
                 "arm",
-                *(figure_title(f) for f in columns(report)),
-                f"Δ {figure_title(key)} [95 %]",
-                "Δ iw-AP [95 %]",
-                "Δ mAP [95 %]",
+                *(layout.title(f) for f in columns(report)),
+                *(f"Δ {layout.title(f)} [95 %]" for f in deltas(report)),
                 "gap closed",
                 "PSNR",
                 "SSIM",
                 "restorer ms",
-                "detector ms",
+                f"{layout.network} ms",
             ],
             [_row(report, arm, row) for arm, row in condition.arms.items()],
         )
@@ -180,8 +198,8 @@ def to_markdown(report: GainReport, *, title: str) -> str:
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in report.protocol.items()]
     lines += [f"- versions: {', '.join(f'{k} {v}' for k, v in versions().items())}"]
     lines += [
-        "- iw-AP: AP of the classes weighted by their number of boxes; agnostic AP: all boxes as one class; "
-        f"gap closed: share of the difference between `{CLEAN}` and `{NONE}` in {figure_title(key)}; "
+        f"- {'; '.join(f'{name}: {meaning}' for name, meaning in layout.notes.items())}; "
+        f"gap closed: share of the difference between `{CLEAN}` and `{NONE}` in {layout.title(key)}; "
         "times: median per photo, on the machine that measured",
     ]
     return "\n".join(lines) + "\n"
@@ -201,18 +219,18 @@ def _row(report: GainReport, arm: str, row: ArmResult) -> list[str]:
     return [
         f"`{arm}`",
         *(number(comparison.figures[f].value) for f in columns(report)),
-        *("–" if own else difference(comparison.deltas[f]) for f in (key, "iwAP", "mAP")),
+        *("–" if own else difference(comparison.deltas[f]) for f in deltas(report)),
         "–" if own or arm == CLEAN else share(comparison.gap_closed.get(key)),
         number(row.psnr),
         number(row.ssim, ".3f"),
         "–" if arm in (NONE, CLEAN) else number(row.restorer_ms),
-        number(row.detector_ms),
+        number(row.network_ms),
     ]
 
 
-def _size(condition: ConditionResult) -> str:
-    boxes = ", ".join(f"{count} {name}" for name, count in condition.boxes.items() if count)
-    return f"{condition.photos} photos; boxes: {boxes or 'none'}."
+def _size(condition: ConditionResult, layout: Layout) -> str:
+    found = ", ".join(f"{count} {name}" for name, count in condition.amounts.items() if count)
+    return f"{condition.photos} photos; {layout.amounts}: {found or 'none'}."
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

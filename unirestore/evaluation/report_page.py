@@ -9,16 +9,17 @@ from math import isfinite
 from unirestore.evaluation.arms import CLEAN, NONE
 from unirestore.evaluation.chart import axis_range, bars
 from unirestore.evaluation.gain import ConditionResult, GainReport
-from unirestore.evaluation.pictures import HIT, MISSED, SHOWN_SCORE, TRUE, WRONG, Picture
+from unirestore.evaluation.pictures import Picture
 from unirestore.evaluation.report import (
     columns,
     difference,
-    figure_title,
     key_figure,
+    layout_of,
     number,
     share,
     versions,
 )
+from unirestore.evaluation.report_layout import legend
 
 _STYLE = """
 :root { --paper:#f6f5f1; --sheet:#ffffff; --ink:#1d2329; --soft:#626c76; --line:#dedcd4; --bar:#b4bcc4;
@@ -63,7 +64,7 @@ figcaption b { color:var(--ink) }
 .legend i { display:inline-block; width:16px; height:11px; border:2px solid; border-radius:2px;
 margin-right:7px;
   vertical-align:-1px; background:#3a434b }
-.legend i.dash { border:1px dashed }
+.legend i.dash { border:1px dashed } .legend i.solid { background:currentColor }
 .charts { display:grid; grid-template-columns:repeat(auto-fit,minmax(420px,1fr)); gap:8px 36px }
 .charts h3 { margin-bottom:4px }
 dl { display:grid; grid-template-columns:minmax(120px,max-content) 1fr; gap:5px 22px; font-size:14px;
@@ -101,21 +102,23 @@ def render_page(report: GainReport, *, title: str) -> str:
 
 
 def charted(report: GainReport) -> tuple[str, str]:
-    """The two figures that the charts show: the key figure; AP of all classes by their boxes."""
-    return key_figure(report), "iwAP"
+    """The two figures that the charts show: the key figure and one that weighs the classes by their amounts."""
+    return key_figure(report), layout_of(report).second
 
 
 def _chosen(report: GainReport) -> str:
-    """The arm that the page is about: `det`, or else the last one measured."""
+    """The arm that the page is about: that of the task, or else the last one measured."""
     arms = list(dict.fromkeys(arm for c in report.conditions.values() for arm in c.arms))
     others = [arm for arm in arms if arm not in (NONE, CLEAN)] or [NONE]
-    return "det" if "det" in others else others[-1]
+    aim = layout_of(report).picture_arm
+    return aim if aim in others else others[-1]
 
 
 def _lead(report: GainReport) -> str:
     photos = ", ".join(f"{name} ({c.photos} photos)" for name, c in report.conditions.items())
-    before = report.protocol.get("detector")
-    who = f"{before}, with frozen weights," if before else "The same detector"
+    network = layout_of(report).network
+    before = report.protocol.get(network)
+    who = f"{before}, with frozen weights," if before else f"The same {network}"
     return (
         f"{who} looks at each photo as it is and after each restorer. Conditions: {photos}. Differences are "
         "paired by photo; the range beside each holds 95 % of the resamples."
@@ -123,7 +126,7 @@ def _lead(report: GainReport) -> str:
 
 
 def _cards(report: GainReport, arm: str, key: str) -> str:
-    cards = []
+    cards, title = [], layout_of(report).title(key)
     for name, condition in report.conditions.items():
         if arm not in condition.arms or arm == NONE:
             continue
@@ -138,7 +141,7 @@ def _cards(report: GainReport, arm: str, key: str) -> str:
         cards.append(
             f"<div class='card'><span class='where'>{escape(name)}</span>"
             f"<b class='{tone}'>{number(delta.value, '+.1f')}</b>"
-            f"<span class='soft'>{escape(figure_title(key))} with <code>{escape(arm)}</code>: "
+            f"<span class='soft'>{escape(title)} with <code>{escape(arm)}</code>: "
             f"{number(before)} to {number(row.figures[key].value)}, "
             f"range {number(delta.low, '+.1f')} to {number(delta.high, '+.1f')}"
             f"{closed}</span></div>"
@@ -149,34 +152,35 @@ def _cards(report: GainReport, arm: str, key: str) -> str:
 def _section(
     report: GainReport, name: str, condition: ConditionResult, arm: str, low: float, high: float
 ) -> str:
-    boxes = ", ".join(f"{count} {label}" for label, count in condition.boxes.items() if count)
+    layout = layout_of(report)
+    found = ", ".join(f"{count} {label}" for label, count in condition.amounts.items() if count)
     charts = ""
     for figure in charted(report):
         values = {n: row.comparison.deltas[figure] for n, row in condition.arms.items() if n != NONE}
-        label = f"{figure_title(figure)} gained in {name}"
+        label = f"{layout.title(figure)} gained in {name}"
         chart = bars(values, low=low, high=high, label=label, emphasis=arm)
-        charts += f"<div><h3>{escape(figure_title(figure))} gained over <code>none</code></h3>{chart}</div>"
+        charts += f"<div><h3>{escape(layout.title(figure))} gained over <code>none</code></h3>{chart}</div>"
     return (
         f"<section><div class='top'><h2>{escape(name)}</h2>"
-        f"<p class='soft'>{condition.photos} photos: {escape(boxes) or 'no boxes'}</p></div>"
+        f"<p class='soft'>{condition.photos} photos; {layout.amounts}: {escape(found) or 'none'}</p></div>"
         f"<div class='wide'>{_table(report, condition, arm)}</div>"
         f"<div class='charts'>{charts}</div>"
-        f"{_strips(condition.pictures)}</section>"
+        f"{_strips(report, condition.pictures)}</section>"
     )
 
 
 def _table(report: GainReport, condition: ConditionResult, arm: str) -> str:
-    key, shown = key_figure(report), columns(report)
+    key, shown, layout = key_figure(report), columns(report), layout_of(report)
     gaps = any(row.comparison.gap_closed for row in condition.arms.values())
     quality = any(row.psnr is not None for row in condition.arms.values())
     head = [
         "arm",
-        *map(figure_title, shown),
-        f"gain in {figure_title(key)}",
+        *map(layout.title, shown),
+        f"gain in {layout.title(key)}",
         *(["gap closed"] if gaps else []),
         *(["PSNR", "SSIM"] if quality else []),
         "restorer ms",
-        "detector ms",
+        f"{layout.network} ms",
     ]
     body = []
     for name, row in condition.arms.items():
@@ -192,7 +196,7 @@ def _table(report: GainReport, condition: ConditionResult, arm: str) -> str:
         if quality:
             cells += [f"<td>{number(row.psnr)}</td>", f"<td>{number(row.ssim, '.3f')}</td>"]
         restorer = "–" if name in (NONE, CLEAN) else number(row.restorer_ms, ".0f")
-        cells += [f"<td>{restorer}</td>", f"<td>{number(row.detector_ms, '.0f')}</td>"]
+        cells += [f"<td>{restorer}</td>", f"<td>{number(row.network_ms, '.0f')}</td>"]
         kind = "chosen" if name == arm else "ceiling" if name == CLEAN else ""
         body.append(f"<tr class='{kind}'>{''.join(cells)}</tr>")
     return (
@@ -212,9 +216,10 @@ def _small_range(text: str) -> str:
     return f"{value} <small>[{bounds}</small>" if bracket else text
 
 
-def _strips(pictures: list[Picture]) -> str:
+def _strips(report: GainReport, pictures: list[Picture]) -> str:
     if not pictures:
         return ""
+    layout = layout_of(report)
     words = {
         "best": "Most gained",
         "median": "Middling",
@@ -225,35 +230,24 @@ def _strips(pictures: list[Picture]) -> str:
         panels = "".join(
             f"<figure><img alt='{escape(picture.name, quote=True)}: {escape(panel.title)}' "
             f"src='data:image/jpeg;base64,{base64.b64encode(panel.jpeg).decode()}'>"
-            f"<figcaption><b>{escape(panel.title)}</b> {_count(panel)}</figcaption></figure>"
+            f"<figcaption><b>{escape(panel.title)}</b> {escape(panel.caption)}</figcaption></figure>"
             for panel in picture.panels
         )
         strips.append(
             f"<div class='strip'><p><b>{words[picture.rank]}</b> "
             f"<span class='soft'>{escape(picture.name)}: {number(picture.gain, '+.1f')} points of "
-            f"the photo's own AP with {escape(picture.arm)}</span></p>"
+            f"the photo's own {layout.own} with {escape(picture.arm)}</span></p>"
             f"<div class='panels' style='--n:{len(picture.panels)}'>{panels}</div></div>"
         )
-    legend = "".join(
-        f"<span><i class='{kind}' style='border-color:{colour}'></i>{text}</span>"
-        for colour, kind, text in (
-            (TRUE, "", "true box"),
-            (HIT, "", "found"),
-            (WRONG, "", "wrong or a second time"),
-            (MISSED, "dash", "missed"),
-        )
+    keys = "".join(
+        (f"<span><i class='{kind}' style='color:{colour};border-color:{colour}'></i>" if colour else "<span>")
+        + f"{escape(text)}</span>"
+        for colour, kind, text in legend(report.task, report.classes)
     )
     return (
-        f"<h3>Photos on which the detector gained most, middling and least</h3>"
-        f"<div class='legend'>{legend}<span>detections of score {SHOWN_SCORE} and more, IoU 0.5</span></div>"
-        f"{''.join(strips)}"
+        f"<h3>Photos on which the {layout.network} gained most, middling and least</h3>"
+        f"<div class='legend'>{keys}</div>{''.join(strips)}"
     )
-
-
-def _count(panel) -> str:
-    if panel.title == "true boxes":
-        return f"{panel.found}"
-    return f"{panel.found} found, {panel.missed} missed, {panel.wrong} wrong"
 
 
 def _protocol(report: GainReport, key: str) -> str:
@@ -263,9 +257,9 @@ def _protocol(report: GainReport, key: str) -> str:
         for name, condition in report.conditions.items()
         if condition.effect
     }
-    lines["iw-AP"] = "AP of the classes, weighted by their number of boxes"
-    lines["agnostic AP"] = "all boxes as one class"
-    lines["gap closed"] = f"share of the difference in {figure_title(key)} between clean and none"
+    layout = layout_of(report)
+    lines |= layout.notes
+    lines["gap closed"] = f"share of the difference in {layout.title(key)} between clean and none"
     lines["times"] = "median per photo on the machine that measured"
     lines["versions"] = ", ".join(f"{name} {version}" for name, version in versions().items())
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in lines.items())

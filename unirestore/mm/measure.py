@@ -1,4 +1,4 @@
-"""The gain table that a training config asks for: sets, weather, arms and a frozen detector in one dict.
+"""The gain table that a training config asks for: sets, weather, arms and a frozen network in one dict.
 
     measure = dict(
         detector=dict(config="DETECTOR.py", checkpoint="DETECTOR.pth", classes=(...), input_size=256),
@@ -6,6 +6,9 @@
         arms=["none", "clahe", "dcp", "mix", "chain", "ir", "det"],
         size=256, limit=300, resamples=1000, seed=0,
     )
+
+A `segmentor=dict(config=..., checkpoint=..., classes=...)` in place of `detector` measures mean IoU on sets with label
+maps, at each photo's own size unless `size` says another.
 
 More restorers stand beside the one of `restorer` as arms of their own, by `restorers`:
 
@@ -34,17 +37,24 @@ from unirestore.degradations import WeatherMixture
 from unirestore.evaluation.arms import CLASSICAL_ARMS, CLEAN, Arm, FoldedArm, build_arms, restorer_arm
 from unirestore.evaluation.gain import Condition, GainReport, measure_gain
 from unirestore.evaluation.report import to_markdown, write_report
+from unirestore.evaluation.tasks import DetectionTask, MeasuredTask, SegmentationTask
 from unirestore.models.loading import build_restorer
 
 from .downstream import FrozenDetector
+from .frozen import FrozenNetwork
+from .segmentor import FrozenSegmentor
 
 __all__ = ["build_condition", "measure_from_config"]
 
 KEYS = (
-    *("detector", "conditions", "arms", "restorer", "restorers", "folds"),
+    *("detector", "segmentor", "conditions", "arms", "restorer", "restorers", "folds"),
     *("size", "limit", "resamples", "seed", "title"),
 )
-ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir", "det")
+ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir")
+TASKS = {  # key of the network -> its class, what is measured, the arm of its own prompt, long side
+    "detector": (FrozenDetector, DetectionTask, "det", 640),
+    "segmentor": (FrozenSegmentor, SegmentationTask, "seg", None),
+}
 
 
 def build_condition(
@@ -57,7 +67,7 @@ def build_condition(
 ) -> Condition:
     """A condition from a config: a named set, as it is or with the weather of a `WeatherMixture` put on.
 
-    Only boxes of `classes` count; others that the set may have are left out.
+    Only boxes and pixels of `classes` count; others that the set may have are left out.
 
     Raises FileNotFoundError, saying where to get it, where the set is missing; KeyError for an unknown name.
     """
@@ -71,7 +81,9 @@ def build_condition(
     mixture = None
     if weather is not None:
         mixture = WeatherMixture(weather) if isinstance(weather, str) else WeatherMixture(**weather)
-    photos = load_eval_set({**entry, "classes": tuple(classes)}, limit=limit)
+    if entry.get("annotations") is not None:
+        entry = {**entry, "classes": tuple(classes)}
+    photos = load_eval_set(entry, limit=limit)
     return Condition(photos=photos, effect=mixture, folds=folds or {})
 
 
@@ -111,23 +123,32 @@ def _optional(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> GainReport:
     """Measures as the config says, writes `work_dir/report.{json,md,html}` and prints the table.
 
-    Keys of `measure`: `detector` (arguments of `FrozenDetector`), `conditions` (name -> arguments of
-    `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`; needed where `arms` names
-    a task), `restorers` and `folds` (see the header), `size`, `limit`, `resamples`, `seed`, `title`. A condition whose
-    set is missing, or an entry of `restorers` whose folder is, is left out with a note when it says `optional=True`.
+    Keys of `measure`: `detector` or `segmentor` (arguments of `FrozenDetector` or `FrozenSegmentor`), `conditions`
+    (name -> arguments of `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`; needed
+    where `arms` names a task), `restorers` and `folds` (see the header), `size`, `limit`, `resamples`, `seed`, `title`.
+    A condition whose set is missing, or an entry of `restorers` whose folder is, is left out with a note when it says
+    `optional=True`.
 
-    Raises FileNotFoundError where the restorer, the detector or a set that is not optional is missing;
+    Raises FileNotFoundError where the restorer, the network or a set that is not optional is missing;
     ValueError for unknown or missing keys, and where every set is left out.
     """
     options = dict(measure)
     unknown = sorted(options.keys() - set(KEYS))
-    lacking = [key for key in ("detector", "conditions") if not options.get(key)]
+    kinds = [kind for kind in TASKS if options.get(kind)]
+    lacking = [
+        name for name, there in (("detector", kinds), ("conditions", options.get("conditions"))) if not there
+    ]
     if unknown or lacking:
         what = f"unknown keys {', '.join(unknown)}" if unknown else f"no {' and no '.join(lacking)}"
         raise ValueError(f"measure has {what}; known are {', '.join(KEYS)}")
-    classes = tuple(options["detector"].get("classes", SCENE_CLASSES))
-    detector = FrozenDetector(**{"classes": classes, **options["detector"]})
-    names = options.get("arms", ARMS)
+    if len(kinds) > 1:
+        raise ValueError("measure has a detector and a segmentor; give each a measurement of its own")
+    kind = kinds[0]
+    build, task_type, prompt, size = TASKS[kind]
+    classes = tuple(options[kind].get("classes", SCENE_CLASSES))
+    network: FrozenNetwork = build(**{"classes": classes, **options[kind]})
+    task: MeasuredTask = task_type(classes)
+    names = options.get("arms", (*ARMS, prompt))
     restorer = None
     if set(names) - {CLEAN, *CLASSICAL_ARMS}:
         restorer = build_restorer(options.get("restorer") or Path(work_dir) / "restorer").eval()
@@ -135,7 +156,7 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     folds = {fold: frozenset(read_names(file)) for fold, file in (options.get("folds") or {}).items()}
     for name, entry in (options.get("restorers") or {}).items():
         with _optional(name, entry) as entry:
-            arms[name] = build_restorer_arm(folds=folds, **entry)
+            arms[name] = build_restorer_arm(**{"folds": folds, "task": prompt, **entry})
     limit = options.get("limit")
     conditions = {}
     for name, entry in options["conditions"].items():
@@ -148,21 +169,21 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
             f"nothing to measure: the sets of {', '.join(options['conditions'])} are all missing"
         )
     report = measure_gain(
-        detector.predict,
+        network.predict,
         None,
         arms,
         conditions,
-        classes=classes,
-        resize_to=options.get("size", 640),
+        task=task,
+        resize_to=options.get("size", size),
         resamples=options.get("resamples", 1000),
         seed=options.get("seed", 0),
         protocol={
-            "detector": Path(str(options["detector"]["config"]).rpartition("::")[2]).stem,
-            "detector_checkpoint": Path(str(options["detector"].get("checkpoint") or "random weights")).name,
+            kind: Path(str(options[kind]["config"]).rpartition("::")[2]).stem,
+            f"{kind}_checkpoint": Path(str(options[kind].get("checkpoint") or "random weights")).name,
             "restorer": str(options.get("restorer") or "trained in this run"),
         },
     )
-    title = options.get("title", "What restoration gives the detector")
+    title = options.get("title")
     paths = write_report(report, work_dir, title=title)
     print(to_markdown(report, title=title))
     print(f"report: {paths['html']}")

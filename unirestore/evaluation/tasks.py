@@ -1,0 +1,219 @@
+"""What the arms are measured by: boxes or label maps. One object for each, so that there is one measurement.
+
+`measure_gain` shows each arm's pictures to a network; what the network answers is kept, scored and drawn by the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from unirestore.data.label_maps import in_classes
+from unirestore.evaluation.bootstrap import Score
+from unirestore.evaluation.detection import Prediction, Truth
+from unirestore.evaluation.metrics import DetectionScore
+from unirestore.evaluation.pictures import SHOWN_SCORE, Panel, box_panels
+from unirestore.evaluation.segmentation import SegmentationScore, confusion
+from unirestore.evaluation.segmentation_pictures import mask_panel
+
+
+class MeasuredTask(Protocol):
+    """A task; `kept` is what remains of a network's answer to one photo, `truth` what is remembered of the photo."""
+
+    name: str
+    classes: tuple[str, ...]
+    metric: str
+
+    def truth(self, record: Any) -> Any:
+        """What scoring has to know of a photo."""
+
+    def keep(self, answer: Any, record: Any, shape: tuple[int, int]) -> Any:
+        """What remains of the answer to a picture of `shape` (H, W), in pixels of the photo."""
+
+    def score(self, kept: Sequence[Any], truths: Sequence[Any]) -> Score:
+        """The score of a set."""
+
+    def amounts(self, truths: Sequence[Any]) -> dict[str, int]:
+        """How much of each class the set holds."""
+
+    def own_scores(self, kept: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        """`(I,)` the score of each photo alone, by which pictures are chosen; nan where it has none."""
+
+    def importance(self, truths: Sequence[Any]) -> np.ndarray:
+        """`(I,)` how much a photo's gain tells."""
+
+    def panels(
+        self,
+        record: Any,
+        clean: np.ndarray,
+        images: Mapping[str, np.ndarray],
+        kept: Mapping[str, Any],
+        again: Callable[[np.ndarray], Any],
+    ) -> list[Panel]:
+        """The truth on `clean`, then each arm's picture with what was found; `again` asks the network once more."""
+
+    def to_json(self, kept: Any) -> dict[str, Any]:
+        """For the cache."""
+
+    def from_json(self, stored: Mapping[str, Any]) -> Any:
+        """Back from the cache."""
+
+
+class DetectionTask:
+    """Boxes; the network answers with boxes `(N, 4)` xyxy in its pixels, scores and labels."""
+
+    name = "detection"
+    metric = "COCO box AP at IoU 0.50:0.95, 100 detections per class, in percent"
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+
+    def truth(self, record: Any) -> Truth:
+        """The boxes of one photo, its crowds flagged."""
+        boxes = np.asarray(record.boxes, np.float64).reshape(-1, 4)
+        labels = np.asarray(record.labels).reshape(-1)
+        crowd_boxes = np.asarray(getattr(record, "crowd_boxes", np.zeros((0, 4))), np.float64).reshape(-1, 4)
+        crowd_labels = np.asarray(getattr(record, "crowd_labels", np.zeros(0))).reshape(-1)
+        return Truth(
+            boxes=np.concatenate([boxes, crowd_boxes]),
+            labels=np.concatenate([labels, crowd_labels]).astype(np.int64),
+            crowd=np.arange(len(boxes) + len(crowd_boxes)) >= len(boxes),
+        )
+
+    def keep(self, answer: Prediction, record: Any, shape: tuple[int, int]) -> Prediction:
+        """Boxes in pixels of the photo."""
+        boxes, scores, labels = answer
+        scale = max(record.image.shape[:2]) / max(shape)
+        return np.asarray(boxes, np.float64).reshape(-1, 4) * scale, np.asarray(scores), np.asarray(labels)
+
+    def score(self, kept: Sequence[Prediction], truths: Sequence[Truth]) -> DetectionScore:
+        """Average precision."""
+        return DetectionScore.from_predictions(kept, truths, self.classes)
+
+    def amounts(self, truths: Sequence[Truth]) -> dict[str, int]:
+        """Boxes of each class, without crowds."""
+        labels = np.concatenate([truth.labels[~truth.crowd] for truth in truths])
+        return {name: int((labels == index).sum()) for index, name in enumerate(self.classes)}
+
+    def own_scores(self, kept: Sequence[Prediction], truths: Sequence[Truth]) -> np.ndarray:
+        """AP of the detections that a picture shows."""
+        shown = [tuple(part[p[1] >= SHOWN_SCORE] for part in p) for p in kept]
+        return self.score(shown, truths).per_photo()
+
+    def importance(self, truths: Sequence[Truth]) -> np.ndarray:
+        """More boxes tell more."""
+        return np.array([int((~truth.crowd).sum()) for truth in truths])
+
+    def panels(
+        self,
+        record: Any,
+        clean: np.ndarray,
+        images: Mapping[str, np.ndarray],
+        kept: Mapping[str, Prediction],
+        again: Callable[[np.ndarray], Prediction],
+    ) -> list[Panel]:
+        """Boxes over photos."""
+        return box_panels(clean, images, kept, self.truth(record), self.classes, record.image.shape[:2])
+
+    def to_json(self, kept: Prediction) -> dict[str, Any]:
+        """Three lists."""
+        names = (("boxes", np.float64), ("scores", np.float64), ("labels", np.int64))
+        return {name: np.asarray(part, kind).tolist() for (name, kind), part in zip(names, kept, strict=True)}
+
+    def from_json(self, stored: Mapping[str, Any]) -> Prediction:
+        """Three arrays."""
+        return (
+            np.array(stored["boxes"], np.float64).reshape(-1, 4),
+            np.array(stored["scores"], np.float64),
+            np.array(stored["labels"], np.int64),
+        )
+
+
+class SegmentationTask:
+    """Label maps; the network answers with `(H, W)` indices into `classes` at the size of its picture.
+
+    Classes of a photo's label map are carried over by name; those that are not in `classes` do not count. Of an answer
+    its confusion matrix is kept. An answer of another size than the photo's is enlarged by nearest neighbour.
+    """
+
+    name = "segmentation"
+    metric = "mean IoU over classes of the pixels of all photos (mmseg's IoUMetric), 255 left out, in percent"
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+
+    def label_map(self, record: Any) -> np.ndarray:
+        """`(H, W)` of the photo, in `classes`. Raises ValueError where the photo has none."""
+        if getattr(record, "label_map", None) is None:
+            raise ValueError(f"{record.name} has no label map to measure by; name label_maps in its set")
+        return in_classes(record.label_map, record.label_map_names, self.classes)
+
+    def truth(self, record: Any) -> np.ndarray:
+        """`(C,)` pixels of each class."""
+        return np.bincount(self.label_map(record).ravel(), minlength=256)[: len(self.classes)]
+
+    def keep(self, answer: np.ndarray, record: Any, shape: tuple[int, int]) -> np.ndarray:
+        """`(C, C)` confusion matrix in pixels of the photo."""
+        return confusion(
+            self._enlarged(answer, record.image.shape[:2]), self.label_map(record), len(self.classes)
+        )
+
+    def score(self, kept: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> SegmentationScore:
+        """Mean IoU."""
+        return SegmentationScore(names=self.classes, matrices=np.stack(kept))
+
+    def amounts(self, truths: Sequence[np.ndarray]) -> dict[str, int]:
+        """Pixels of each class."""
+        return {name: int(n) for name, n in zip(self.classes, np.sum(truths, axis=0), strict=True)}
+
+    def own_scores(self, kept: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
+        """mIoU of each photo alone."""
+        return self.score(kept, truths).per_photo()
+
+    def importance(self, truths: Sequence[np.ndarray]) -> np.ndarray:
+        """All photos alike."""
+        return np.ones(len(truths))
+
+    def panels(
+        self,
+        record: Any,
+        clean: np.ndarray,
+        images: Mapping[str, np.ndarray],
+        kept: Mapping[str, np.ndarray],
+        again: Callable[[np.ndarray], np.ndarray],
+    ) -> list[Panel]:
+        """Masks over photos."""
+        size = record.image.shape[:2]
+        truth = self.label_map(record)
+        own = {arm: float(self.own_scores([kept[arm]], [None])[0]) for arm in images}
+        return [
+            mask_panel("true classes", clean, truth, self.classes, ""),
+            *(
+                mask_panel(
+                    arm,
+                    image,
+                    np.where(truth == 255, 255, self._enlarged(again(image), size)),
+                    self.classes,
+                    f"mIoU {own[arm]:.1f}",
+                )
+                for arm, image in images.items()
+            ),
+        ]
+
+    def to_json(self, kept: np.ndarray) -> dict[str, Any]:
+        """A list of rows."""
+        return {"confusion": np.asarray(kept).tolist()}
+
+    def from_json(self, stored: Mapping[str, Any]) -> np.ndarray:
+        """`(C, C)` int64."""
+        count = len(self.classes)
+        return np.array(stored["confusion"], np.int64).reshape(count, count)
+
+    def _enlarged(self, answer: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        answer = np.asarray(answer)
+        if answer.shape == tuple(size):
+            return answer
+        return cv2.resize(answer.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
