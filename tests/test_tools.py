@@ -526,7 +526,10 @@ def test_packed_weights_load_and_give_the_same_picture(tmp_path):
     from unirestore.models import UniRestore
 
     torch.manual_seed(0)
-    model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), cfrm_depths=(0, 0, 1)).eval()
+    model = UniRestore.build("tiny", block_out_channels=(8, 8, 8, 8), cfrm_depths=(0, 0, 1), gate_channels=4)
+    statistics = model.eval().gate.norm
+    statistics.running_var.fill_(1e-9)  # nothing, in half precision
+    statistics.num_batches_tracked.fill_(70_000)
     model.save_pretrained(tmp_path / "trained")
     pack = load_tool("pack_weights").pack
     checksum, size = pack([tmp_path / "trained"], tmp_path / "packed" / "tiny")
@@ -537,6 +540,10 @@ def test_packed_weights_load_and_give_the_same_picture(tmp_path):
     assert len(checksum) == 64 and "_name_or_path" not in (file.parent / "config.json").read_text()
     packed = UniRestore.from_pretrained(tmp_path / "packed" / "tiny")
     assert {p.dtype for p in packed.parameters()} == {torch.float32}
+    assert all(
+        torch.equal(value, packed.gate.norm.state_dict()[name])
+        for name, value in statistics.state_dict().items()
+    )
     images = torch.rand(1, 3, 40, 48)
     with torch.no_grad():
         torch.testing.assert_close(packed(images, task="det"), model(images, task="det"), atol=1e-3, rtol=0)

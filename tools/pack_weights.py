@@ -19,9 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import ConfigMixin
 
 FILE = "diffusion_pytorch_model.safetensors"
+
+
+def _packed(name: str, value: torch.Tensor) -> torch.dtype:
+    """Half precision, but for counts and for running variances, which half precision may round to nothing."""
+    import torch
+
+    keeps = not value.is_floating_point() or name.endswith((".running_mean", ".running_var"))
+    return value.dtype if keeps else torch.half
 
 
 def pack(restorers: Sequence[str | Path], folder: str | Path) -> tuple[str, int]:
@@ -44,8 +53,11 @@ def pack(restorers: Sequence[str | Path], folder: str | Path) -> tuple[str, int]
             )
     states = [model.state_dict() for model in models]
     state = {
-        name: torch.stack([one[name].double() for one in states]).mean(0).half().contiguous()
-        for name in states[0]
+        name: torch.stack([one[name].double() for one in states])
+        .mean(0)
+        .to(_packed(name, value))
+        .contiguous()
+        for name, value in states[0].items()
     }
     if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
         raise ValueError(

@@ -142,7 +142,8 @@ def fill(model: nn.Module, state: State, dtype: torch.dtype | None = None) -> di
         ),
     }
     if not any(problems.values()):
-        model.load_state_dict({name: one.read(dtype) for name, one in stored.items()}, assign=True)
+        kinds = {name: dtype if value.is_floating_point() else value.dtype for name, value in wanted.items()}
+        model.load_state_dict({name: one.read(kinds[name]) for name, one in stored.items()}, assign=True)
     return problems
 
 
