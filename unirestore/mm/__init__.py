@@ -5,7 +5,8 @@ Name it in a config and every class of this room is registered::
     custom_imports = dict(imports=["unirestore.mm"])
 
 Importing it first supplies the compiled operators of mmcv from torchvision where they are absent
-(:func:`unirestore.mm.ops.install`), because ``import mmdet.models`` fails without them.
+(:func:`unirestore.mm.ops.install`), because ``import mmdet.models`` fails without them, and lets configs inherit
+from ``mmseg::`` (:mod:`unirestore.mm.hub`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from .hub import find_configs
 from .ops import install
 
 install()
+find_configs()
 
 # modules of the seam in the order of their imports
 _SEAM = (

@@ -68,6 +68,12 @@ class FrozenSegmentor(FrozenNetwork):
         """The mmseg model."""
         return self.network
 
+    def _prepare(self, images: Tensor, samples: list[Any] | None) -> tuple[Tensor, list[Any]]:
+        """mmseg's preprocessor wants samples where its ``test_cfg`` pads."""
+        if samples is None:
+            samples = seg_samples(tuple(images.shape[-2:]), [None] * len(images))
+        return super()._prepare(images, samples)
+
     def loss_and_features(
         self, images: Tensor, label_map: Tensor
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
