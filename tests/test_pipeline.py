@@ -240,3 +240,31 @@ def test_the_given_network_is_left_as_it_is(model, image):
 
 def test_it_is_public():
     assert "RestorationPipeline" in unirestore.__all__
+
+
+def test_photos_below_the_gate_are_left_alone(image, tmp_path):
+    model = UniRestore.build("tiny", **SMALL, gate_channels=4)
+    with torch.no_grad():
+        model.gate.out.weight.zero_()
+        model.gate.out.bias.zero_()  # one half for every photo
+    pipe, file = RestorationPipeline(model), tmp_path / "photo.jpg"
+    image.save(file, quality=60)
+    whole, passed = pipe(image, gate=0.4), pipe(image, gate=0.6)
+    assert np.array_equal(whole, pipe(image)) and not np.array_equal(whole, image)
+    assert np.array_equal(passed, image)
+    pipe.restore_file(file, tmp_path / "same.jpg", gate=0.6)
+    pipe.restore_file(file, tmp_path / "other.png", gate=0.6)
+    pipe.restore_file(file, tmp_path / "restored.jpg", gate=0.4)
+    assert (tmp_path / "same.jpg").read_bytes() == file.read_bytes()
+    assert np.array_equal(Image.open(tmp_path / "other.png"), Image.open(file))
+    assert not np.array_equal(Image.open(tmp_path / "restored.jpg"), Image.open(file))
+    stream = io.BytesIO()
+    pipe.restore_file(file.read_bytes(), stream, gate=0.6)
+    assert stream.getvalue() == file.read_bytes()
+    with pytest.raises(ValueError, match="gate must lie"):
+        pipe(image, gate=2)
+
+
+def test_a_gate_that_is_not_there_is_told(pipe, image):
+    with pytest.raises(ValueError, match="no gate"):
+        pipe(image, gate=0.5)

@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from . import tiling
 from .color_fix import COLOR_FIXES
-from .data.photo_files import Photo, read_photo, write_photo
+from .data.photo_files import Photo, format_of, read_photo, write_photo, write_whole
 from .models.accelerated import accelerate
+from .models.gate import restore_where
 from .models.loading import build_restorer
 from .models.priors.base import MAX_INFERENCE_STEPS
 from .models.unirestore import UniRestore
@@ -97,6 +98,7 @@ class RestorationPipeline:
         color_fix: str | None = None,
         seed: int = 0,
         steps: int = 1,
+        gate: float | None = None,
     ) -> Any:
         """Restores one photo or a list of them, each at its own size from 1x1 up.
 
@@ -110,6 +112,8 @@ class RestorationPipeline:
             color_fix: "adain" or "wavelet" takes a tint out, see `color_fix`; None leaves colours alone.
             seed: 0: the fixed noise that the network is deterministic with; another number draws the prior's noise.
             steps: of the prior, 1 to 4.
+            gate: 0 to 1: photos that the network finds less likely degraded than this come back as they are, at a few
+                percent of the price; None restores all. See `UniRestore.degradation`.
 
         Returns:
             For each photo the same kind as was given, a Pillow image for a path; pictures in [0, 1] or 8 bits (a
@@ -121,7 +125,7 @@ class RestorationPipeline:
             MemoryError where memory runs out, naming the option that helps.
         """
         options = self.check(
-            task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps
+            task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps, gate=gate
         )
         if isinstance(photos, (list, tuple)):
             return [self._restore(photo, **options) for photo in photos]
@@ -136,7 +140,8 @@ class RestorationPipeline:
         format: str | None = None,
         **options: Any,
     ) -> None:
-        """Restores a photo file into another; what the file holds beside colours is kept, see `data.photo_files`.
+        """Restores a photo file into another; what the file holds beside colours is kept, see `data.photo_files`. A
+        photo that the `gate` lets pass is copied byte for byte where the type stays.
 
         Args:
             source: path, or the bytes of a file.
@@ -145,7 +150,14 @@ class RestorationPipeline:
             format: the type, in place of the suffix.
             options: of the call.
         """
-        write_photo(self(read_photo(source), **options), target, format=format, quality=quality)
+        photo = read_photo(source)
+        restored = self(photo, **options)
+        if options.get("gate") is not None and np.array_equal(restored.pixels, photo.pixels):
+            path = isinstance(target, (str, Path))
+            if photo.format == (format or (format_of(target) if path else photo.format)):
+                content = source if isinstance(source, bytes) else Path(source).read_bytes()
+                return write_whole(target, content) if path else target.write(content)
+        write_photo(restored, target, format=format, quality=quality)
 
     def check(self, **options: Any) -> dict[str, Any]:
         """The options of the call as they are. Raises ValueError for one that cannot be."""
@@ -162,6 +174,11 @@ class RestorationPipeline:
             raise ValueError(
                 f"color_fix must be {', '.join(COLOR_FIXES)} or None, got {options['color_fix']!r}"
             )
+        gate = options.get("gate")
+        if gate is not None and not 0 <= gate <= 1:
+            raise ValueError(f"gate must lie in [0, 1], or be None to restore every photo; got {gate}")
+        if gate is not None and self.model.gate is None:
+            raise ValueError("this restorer has no gate; take another, or train one with configs/gate.py")
         if options["steps"] not in range(1, MAX_INFERENCE_STEPS + 1):
             raise ValueError(f"steps must be 1 to {MAX_INFERENCE_STEPS}, got {options['steps']!r}")
         if isinstance(options["seed"], bool) or not isinstance(options["seed"], int) or options["seed"] < 0:
@@ -206,9 +223,16 @@ class RestorationPipeline:
         color_fix: str | None,
         seed: int,
         steps: int,
+        gate: float | None = None,
     ) -> Tensor:
         """`(B, 3, H, W)` in [0, 1] -> the same, float32, on the network's device."""
         images = images.to(self.device, torch.float32)
+        if gate is not None:
+            options = dict(
+                task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps
+            )
+            degraded = self._model.degradation(images) >= gate
+            return restore_where(degraded, images, lambda chosen: self._tensor(images[chosen], **options))
         generator = torch.Generator().manual_seed(seed) if seed else None
         size = images.shape[-2:]
         with _memory_in_words(tile, size):

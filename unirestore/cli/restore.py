@@ -34,7 +34,7 @@ from typing import Any
 from .sharing import shown
 
 STANDARD = "-"
-OPTIONS = ("task", "strength", "color_fix", "seed", "steps")
+OPTIONS = ("task", "strength", "color_fix", "seed", "steps", "gate")
 """Arguments that are the pipeline's own."""
 
 
@@ -128,6 +128,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="0: the fixed noise (default); others draw the noise"
     )
     parser.add_argument("--steps", type=int, default=1, help="of the prior, 1 to 4 (default: 1)")
+    parser.add_argument(
+        "--gate",
+        type=float,
+        metavar="P",
+        help="let photos pass as they are that are less likely degraded than this, 0 to 1 (default: restore all)",
+    )
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="number type"
     )

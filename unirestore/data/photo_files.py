@@ -136,8 +136,12 @@ def write_photo(
     if not isinstance(target, (str, Path)):
         target.write(_put_together(photo, format or photo.format, quality))
         return
+    write_whole(target, _put_together(photo, format or format_of(target), quality, str(target)))
+
+
+def write_whole(target: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all, with its folder. Raises OSError, naming the path; see `write_photo`."""
     target = Path(target)
-    content = _put_together(photo, format or format_of(target), quality, str(target))
     partial = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
