@@ -13,6 +13,8 @@ from unirestore.data.catalog import KEYS, resolve_root
 NAMES = {
     "dawn_fog", "dawn_rain", "dawn_snow", "dawn_sand", "coco128_train", "coco128_val", "rtts",
     "foggy_cityscapes", "cityscapes_clean",
+    "cityscapes_seg_train", "cityscapes_seg_val", "foggy_cityscapes_seg_0.005", "foggy_cityscapes_seg_0.01",
+    "foggy_cityscapes_seg_0.02", "acdc_fog", "acdc_night", "acdc_rain", "acdc_snow",
     "camvid_train", "camvid_val", "camvid_test", "scenes_train", "scenes_val", "scenes_test",
 }  # fmt: skip
 
@@ -24,7 +26,7 @@ def test_every_set_is_well_formed():
         assert set(entry) <= set(KEYS), name
         assert "DATA_ROOT" in entry["hint"], name
         assert entry["data_root"].startswith("data/"), name
-        assert entry["condition"] in {"clean", "fog", "rain", "snow", "sand"}, name
+        assert entry["condition"] in {"clean", "fog", "rain", "snow", "sand", "night"}, name
     assert len(sets["coco128_val"]["classes"]) == 80
     assert sets["rtts"]["label_names"] == {"motorbike": "motorcycle"}
 

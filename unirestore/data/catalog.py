@@ -3,8 +3,9 @@
 A data config holds `data_root` and `eval_sets = dict(NAME=dict(...))`. Each set has `images` and may have
 `annotations`, `classes`, `condition` (`clean`, `fog`, `rain`, ...), `format` (`coco` or `voc`), `hint` (where
 to get it and how to lay it out), `label_names` (class name of the set -> class name of the detector),
-`depth`, `label_maps`, `label_map_names`, `split` (VOC) and `make` (rendered if missing: arguments of
-`write_scenes`). Paths are relative to `data_root`. Names of sets are unique over all files.
+`depth`, `label_maps`, `label_map_names`, `label_map_suffix` and `pattern` (see `PhotoFolder`), `split` (VOC) and `make`
+(rendered if missing: arguments of `write_scenes`). Paths are relative to `data_root`. Names of sets are unique over
+all files.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from unirestore.data.voc import VocFolder
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "data"
 KEYS = (
     "images", "annotations", "classes", "condition", "format", "hint", "label_names", "depth", "label_maps",
-    "label_map_names", "split",
+    "label_map_names", "label_map_suffix", "pattern", "split",
     "make", "data_root",
 )  # fmt: skip
 
@@ -131,6 +132,8 @@ def _open(
         label_map_names=tuple(entry.get("label_map_names", label_map_names)),
         label_names=entry.get("label_names"),
         limit=limit,
+        pattern=entry.get("pattern"),
+        label_map_suffix=entry.get("label_map_suffix", ("", "")),
     )
     if entry.get("format", "coco") == "voc":
         return VocFolder(paths["images"], paths["annotations"], split=paths["split"], **common)

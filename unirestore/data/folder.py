@@ -39,9 +39,12 @@ class PhotoFolder:
         classes: names that the labels index.
         labelled: whether the boxes are the whole truth; None means 'yes if there is an annotation file'.
         depth_unit: metres per step of the 16-bit depth images.
+        pattern: glob that the files below the folder `images` must match, for example `*_rgb_anon.png`.
+        label_map_suffix: `(end, other end)`: the stem of a picture ends with the first, that of its label map with the
+            second in its place, as in Cityscapes: `("_leftImg8bit", "_gtFine_labelIds")`.
 
     Raises:
-        FileNotFoundError: a folder or an image is missing.
+        FileNotFoundError: a folder or an image is missing, or no file matches `pattern`.
         ValueError: there is no picture at all.
     """
 
@@ -59,7 +62,10 @@ class PhotoFolder:
         labelled: bool | None = None,
         depth_unit: float = DEPTH_UNIT,
         records: Sequence[Record] | None = None,
+        pattern: str | None = None,
+        label_map_suffix: tuple[str, str] = ("", ""),
     ) -> None:
+        self.pattern, self.label_map_suffix = pattern, tuple(label_map_suffix)
         self.root = Path(images) if isinstance(images, (str, Path)) else None
         if self.root is not None and not self.root.is_dir():
             raise FileNotFoundError(f"{self.root}: no such folder of images")
@@ -75,6 +81,8 @@ class PhotoFolder:
             self.labelled = bool(labelled)
         else:
             self.labelled = True if labelled is None else bool(labelled)
+        if not records and pattern is not None:
+            raise FileNotFoundError(f"{images}: no picture there matches {pattern}")
         if not records:
             raise ValueError(f"{images}: no pictures found (looked for {', '.join(IMAGE_SUFFIXES)})")
         self.records = list(records)
@@ -87,7 +95,9 @@ class PhotoFolder:
     def _list(self, images) -> list[str]:
         if self.root is None:
             return [str(path) for path in images]
-        found = (path for path in self.root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        found = (
+            path for path in self.root.rglob(self.pattern or "*") if path.suffix.lower() in IMAGE_SUFFIXES
+        )
         return sorted(str(path.relative_to(self.root)) for path in found)
 
     def path(self, index: int) -> Path:
@@ -112,7 +122,7 @@ class PhotoFolder:
             depth = read_depth(self._beside(self.depth, index, (".png", ".npy")), self.depth_unit)
             _same_size(self.name(index), image, depth, "depth image")
         if self.label_maps is not None:
-            label_map = read_label_map(self._beside(self.label_maps, index, (".png",)))
+            label_map = read_label_map(self._beside(self.label_maps, index, (".png",), self.label_map_suffix))
             _same_size(self.name(index), image, label_map, "label map")
         return Sample(
             image=image,
@@ -128,8 +138,12 @@ class PhotoFolder:
             image_id=record.image_id,
         )
 
-    def _beside(self, folder: Path, index: int, suffixes: Sequence[str]) -> Path:
+    def _beside(
+        self, folder: Path, index: int, suffixes: Sequence[str], ends: tuple[str, str] = ("", "")
+    ) -> Path:
         stem = Path(self.records[index].path).with_suffix("")
+        if ends[0]:
+            stem = stem.with_name(stem.name.removesuffix(ends[0]) + ends[1])
         candidates = [folder / base for base in ([stem.name] if stem.is_absolute() else [stem, stem.name])]
         for candidate in candidates:
             for suffix in suffixes:

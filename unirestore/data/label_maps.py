@@ -9,6 +9,14 @@ import numpy as np
 IGNORED = 255
 """Pixels that nobody labelled, or of a class that does not count: neither trained on nor measured."""
 
+CITYSCAPES_LABELS = (
+    "unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road", "sidewalk",
+    "parking", "rail track", "building", "wall", "fence", "guard rail", "bridge", "tunnel", "pole", "polegroup",
+    "traffic light", "traffic sign", "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus",
+    "caravan", "trailer", "train", "motorcycle", "bicycle",
+)  # fmt: skip
+"""What the ids of `*_labelIds.png` mean, in Cityscapes and in the sets that took its label maps over."""
+
 
 def in_classes(label_map: np.ndarray, names: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """A label map in other indices.

@@ -62,5 +62,6 @@ def _open(source: str | Mapping[str, Any]):
         depth=photos.depth,
         label_maps=photos.label_maps,
         label_map_names=photos.label_map_names,
+        label_map_suffix=photos.label_map_suffix,
         classes=[category["name"] for category in json.loads(Path(boxes).read_text())["categories"]],
     )
