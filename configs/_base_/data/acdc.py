@@ -1,5 +1,5 @@
-# ACDC (Sakaridis et al., ICCV 2021): road photos in real fog, night, rain and snow with the labels of Cityscapes, in the
-# layout of its archives; research use. The validation photos, which nothing here trains on.
+# ACDC (Sakaridis et al., ICCV 2021): road photos in real fog, night, rain and snow with the labels of Cityscapes, in
+# the layout of its archives; research use. The validation photos, which nothing here trains on.
 from unirestore.data.label_maps import CITYSCAPES_LABELS
 
 data_root = "data/acdc"
