@@ -76,14 +76,16 @@ def detector_call(detector: torch.nn.Module, size: Size) -> Callable[[], Any]:
 
 
 def restorer_calls(model: torch.nn.Module, size: Size, task: str) -> dict[str, Callable[[], Any]]:
-    """Each stage on what the stages before it give, worked out beforehand, so that it can run alone."""
+    """Each stage on what the stages before it give, worked out beforehand, so that it can run alone; and the gate, where
+    there is one, which is no part of a restoration."""
     images = picture(size)
     known = len(model.config.candidates) > 0
     with torch.inference_mode():
         candidates = model.stack_candidates(images) if known else None
         encoding = model.encode(images)
         latent = model.denoise(encoding.latent)
-    return {
+    gate = {"gate": lambda: model.degradation(images)} if model.gate is not None else {}
+    return gate | {
         "candidates": (lambda: model.stack_candidates(images)) if known else (lambda: None),
         "encode": lambda: model.encode(images),
         "denoise": lambda: model.denoise(encoding.latent),
@@ -109,7 +111,7 @@ def measure_memory_here(part: str, size: Size, args: argparse.Namespace) -> dict
         calls = [call]
     else:
         stages = restorer_calls(build_restorer(restorer_source(args.restorer)).eval(), size, args.task)
-        calls = list(stages.values()) if part == "restorer" else [stages[part]]
+        calls = [stages[stage] for stage in (STAGES if part == "restorer" else (part,))]
     loaded = high_water(forget=True)
     with torch.inference_mode():
         for _ in range(2):
@@ -168,12 +170,15 @@ def to_table(results: Sequence[dict[str, Any]], protocol: dict[str, Any]) -> str
             "| part | ms | ratio to the detector | peak memory above the loaded model, MiB | process, MiB |",
             "|---|---:|---:|---:|---:|",
         ]
-        for part in ("detector", "detector_fused", *STAGES, "restorer"):
+        for part in ("detector", "detector_fused", *STAGES, "restorer", *(["gate"] if "gate" in ms else [])):
             held = memory.get(part)
             added = f"{held['peak_mib'] - held['loaded_mib']:.0f}" if held else "–"
             whole = f"{held['peak_mib']:.0f}" if held else "–"
             ratio = ms[part] / ms["detector"]
             lines.append(f"| {part.replace('_', ', ')} | {ms[part]:.1f} | {ratio:.2f} | {added} | {whole} |")
+        if "gate" in ms:
+            share = 100 * ms["gate"] / ms["restorer"]
+            lines += ["", f"The gate costs {share:.1f} % of a restoration."]
         lines.append("")
     lines += [", ".join(f"{name.replace('_', ' ')} {value}" for name, value in protocol.items())]
     return "\n".join(lines)

@@ -63,3 +63,16 @@ def test_bad_arguments_are_refused_with_what_to_do(benchmark, capsys):
         with pytest.raises(SystemExit):
             benchmark.parse(arguments)
         assert message in capsys.readouterr().err
+
+
+def test_a_gate_is_measured_beside_the_restoration(benchmark, tmp_path, capsys):
+    from unirestore import UniRestore
+
+    UniRestore.build("tiny-fast", gate_channels=4).save_pretrained(tmp_path / "gated")
+    (result,) = benchmark.main(
+        ["--restorer", str(tmp_path / "gated"), "--sizes", "48x64", "--rounds", "1", "--no-memory"]
+    )
+    stages = sum(result["ms"][stage] for stage in benchmark.STAGES)
+    assert result["ms"]["restorer"] == pytest.approx(stages) and result["ms"]["gate"] > 0
+    share = 100 * result["ms"]["gate"] / stages
+    assert f"The gate costs {share:.1f} % of a restoration." in capsys.readouterr().out
