@@ -76,8 +76,8 @@ def detector_call(detector: torch.nn.Module, size: Size) -> Callable[[], Any]:
 
 
 def restorer_calls(model: torch.nn.Module, size: Size, task: str) -> dict[str, Callable[[], Any]]:
-    """Each stage on what the stages before it give, worked out beforehand, so that it can run alone; and the gate, where
-    there is one, which is no part of a restoration."""
+    """Each stage on what the stages before it give, worked out beforehand, so that it can run alone; and the gate,
+    where there is one, which is no part of a restoration."""
     images = picture(size)
     known = len(model.config.candidates) > 0
     with torch.inference_mode():
