@@ -5,6 +5,7 @@ from unirestore.data.catalog import eval_sets, load_eval_set
 from unirestore.data.coco import CocoFolder
 from unirestore.data.folder import PhotoFolder
 from unirestore.data.images import read_depth, read_image, read_label_map
+from unirestore.data.joint import JointDataset
 from unirestore.data.paired import PairedDataset, collate
 from unirestore.data.sample import SCENE_CLASSES, Sample
 from unirestore.data.scenes import SCENE_LABELS, Scene, Scenes, render_scene, write_scenes
@@ -18,6 +19,7 @@ __all__ = [
     "CocoFolder",
     "PairedDataset",
     "PhotoFolder",
+    "JointDataset",
     "Sample",
     "Scene",
     "Scenes",

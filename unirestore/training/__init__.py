@@ -4,9 +4,10 @@ from .adaptation import AdaptationStage
 from .autoencoder import AutoencoderStage
 from .calibration import CalibrationStage, FitPrototypes
 from .checkpoints import ExportRestorer, find_checkpoint, save_restorer
-from .datasets import build_pairs, build_pairs_beside_real
+from .datasets import build_joint_pairs, build_pairs, build_pairs_beside_real
 from .distillation import DistillationStage
 from .gate import GateStage
+from .joint import JointStage, TaskGradientNorms
 from .mixed_precision import Bfloat16OptimWrapper
 from .perception import PerceptionStage
 from .prior import PriorStage
@@ -24,12 +25,15 @@ __all__ = [
     "ExportRestorer",
     "FitPrototypes",
     "GateStage",
+    "JointStage",
     "PerceptionStage",
     "PriorStage",
     "RestorationStage",
     "TEACHERS",
+    "TaskGradientNorms",
     "Teacher",
     "TrainingStage",
+    "build_joint_pairs",
     "build_pairs",
     "build_pairs_beside_real",
     "find_checkpoint",

@@ -12,7 +12,15 @@ from typing import Any
 
 from mmengine.registry import DATASETS, FUNCTIONS
 
-from unirestore.data import BesideReal, CocoFolder, PairedDataset, collate, load_eval_set, open_real
+from unirestore.data import (
+    BesideReal,
+    CocoFolder,
+    JointDataset,
+    PairedDataset,
+    collate,
+    load_eval_set,
+    open_real,
+)
 from unirestore.degradations import WeatherMixture
 
 FUNCTIONS.register_module(name="collate_pairs", module=collate)
@@ -44,6 +52,20 @@ def build_pairs_beside_real(
 ) -> BesideReal:
     """`build_pairs(**pairs)` with real photos beside them: `real` and `real_names` as for `open_real`."""
     return BesideReal(build_pairs(**pairs), open_real(real, real_names))
+
+
+@DATASETS.register_module(name="JointPairs")
+def build_joint_pairs(
+    *,
+    tasks: Mapping[str, Mapping[str, Any]],
+    batch_size: int,
+    turns: Mapping[str, int] | None = None,
+    length: int = 200_000,
+    **shared: Any,
+) -> JointDataset:
+    """A `JointDataset` of one `build_pairs(**shared, **tasks[TASK])` for each task."""
+    pairs = {task: build_pairs(**{**shared, **options}) for task, options in tasks.items()}
+    return JointDataset(pairs, batch_size, turns, length)
 
 
 def _open(source: str | Mapping[str, Any]):
