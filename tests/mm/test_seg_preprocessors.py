@@ -202,6 +202,37 @@ def test_joint_training_gives_the_restorer_a_gradient(restoring_segmentor, make_
     assert gradient is not None and bool((gradient != 0).all())
 
 
+def test_masks_are_drawn_on_the_restored_photo(
+    restoring_segmentor, make_seg_batch, gain_restorer, tmp_path, monkeypatch
+):
+    from types import SimpleNamespace
+
+    import cv2
+    from mmengine.registry import HOOKS
+    from mmseg.visualization import SegLocalVisualizer
+
+    palette = [[20 * index, 0, 255] for index in range(CLASSES)]
+    visualizer = SegLocalVisualizer(alpha=0.5)
+    visualizer.dataset_meta = dict(classes=tuple("abcdefghijk"), palette=palette)
+    monkeypatch.setattr(
+        "mmseg.engine.hooks.visualization_hook.Visualizer",
+        SimpleNamespace(get_current_instance=lambda: visualizer),
+    )
+    model = restoring_segmentor(restorer=gain_restorer((0.0, 0.0, 0.0))).eval()
+    runner = SimpleNamespace(model=model, work_dir=str(tmp_path), timestamp="now", iter=0)
+    batch = make_seg_batch(sizes=((48, 64),))
+    with torch.no_grad():
+        outputs = model.test_step(copy.deepcopy(batch))
+    outputs[0].set_metainfo({"img_path": str(tmp_path / "a.png")})
+    hook = HOOKS.build(
+        dict(type="RestoredSegVisualizationHook", draw=True, test_out_dir="drawn", compare=True)
+    )
+    hook.after_test_iter(runner, 0, batch, outputs)
+    drawn = cv2.imread(str(tmp_path / "now/drawn/a.png"))  # the degraded photo, then truth and answer
+    assert drawn.shape == (48, 3 * 64, 3) and drawn[:, :64].mean() > 100
+    assert drawn[:, 64:, 1].mean() < 20  # of a black photo only the masks are seen, and a few letters
+
+
 def test_with_the_real_network_any_segmentor_predicts(restoring_segmentor, make_seg_batch):
     model = restoring_segmentor(restorer={"preset": "tiny"}, task="ir").eval()
     with torch.no_grad():

@@ -1,10 +1,10 @@
-"""Draws detections on the picture that the detector saw, not on the file on disk.
+"""Draws boxes and masks on the picture that the network saw, not on the file on disk.
 
-mmdet's ``DetVisualizationHook`` reads ``img_path`` again, so with a restorer in front its boxes lie on the
-degraded photo and seem to come from nowhere. This hook asks the preprocessor to restore the one picture that
+The visualisation hooks of mmdet and mmseg read ``img_path`` again, so with a restorer in front what they draw lies on
+the degraded photo and seems to come from nowhere. These hooks ask the preprocessor to restore the one picture that
 is drawn; nothing is kept between batches. Also, unlike mmdet's, ``test_out_dir`` is joined to the work
-directory once and not again with every batch. Source: written for this project against mmdet 3.5. Licence:
-Apache-2.0.
+directory once and not again with every batch. Source: written for this project against mmdet 3.5 and mmseg 1.4.
+Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -19,27 +19,23 @@ from mmdet.engine.hooks import DetVisualizationHook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from mmseg.engine.hooks import SegVisualizationHook
 from torch import nn
 
 from .preprocessors import RestorationMixin
 
-__all__ = ["RestoredVisualizationHook", "restored_photo"]
+__all__ = ["RestoredSegVisualizationHook", "RestoredVisualizationHook", "restored_photo"]
 
 
-@HOOKS.register_module()
-class RestoredVisualizationHook(DetVisualizationHook):
-    """mmdet's visualisation hook, on restored pictures; same keys.
+class RestoredDrawing:
+    """Put in front of a visualisation hook to draw on restored pictures."""
 
-        default_hooks = dict(visualization=dict(type="RestoredVisualizationHook", draw=True))
+    compare: bool
+    test_out_dir: str | None
 
-    Args:
-        compare: put the unrestored picture to the left of the drawn one (written files only).
-        kwargs: ``draw``, ``interval``, ``score_thr``, ``show``, ``wait_time``, ``test_out_dir`` as for mmdet.
-    """
-
-    def __init__(self, *, compare: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.compare = compare
+    def options(self) -> dict[str, Any]:
+        """What the visualiser of the package wants besides."""
+        return {}
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
         """Draw the first picture of every ``interval``-th batch."""
@@ -72,13 +68,51 @@ class RestoredVisualizationHook(DetVisualizationHook):
             data_sample=output,
             show=self.show,
             wait_time=self.wait_time,
-            pred_score_thr=self.score_thr,
             step=step,
             out_file=None if target is None else str(target),
+            **self.options(),
         )
         if target is not None and self.compare:
             drawn = cv2.imread(str(target))
             cv2.imwrite(str(target), np.concatenate([before[..., ::-1], drawn], axis=1))
+
+
+@HOOKS.register_module()
+class RestoredVisualizationHook(RestoredDrawing, DetVisualizationHook):
+    """mmdet's visualisation hook, on restored pictures; same keys.
+
+        default_hooks = dict(visualization=dict(type="RestoredVisualizationHook", draw=True))
+
+    Args:
+        compare: put the unrestored picture to the left of the drawn one (written files only).
+        kwargs: ``draw``, ``interval``, ``score_thr``, ``show``, ``wait_time``, ``test_out_dir`` as for mmdet.
+    """
+
+    def __init__(self, *, compare: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.compare = compare
+
+    def options(self) -> dict[str, Any]:
+        """Boxes below the score are not drawn."""
+        return {"pred_score_thr": self.score_thr}
+
+
+@HOOKS.register_module()
+class RestoredSegVisualizationHook(RestoredDrawing, SegVisualizationHook):
+    """mmseg's visualisation hook, on restored pictures; same keys.
+
+        default_hooks = dict(visualization=dict(type="RestoredSegVisualizationHook", draw=True))
+
+    Args:
+        compare: put the unrestored picture to the left of the drawn one (written files only).
+        test_out_dir: folder below ``work_dir/timestamp`` for the pictures of a test; ``None`` leaves them to the
+            visualiser's backends.
+        kwargs: ``draw``, ``interval``, ``show``, ``wait_time`` as for mmseg.
+    """
+
+    def __init__(self, *, compare: bool = False, test_out_dir: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.compare, self.test_out_dir = compare, test_out_dir
 
 
 def restored_photo(
@@ -104,7 +138,8 @@ def restored_photo(
     if not isinstance(preprocessor, RestorationMixin):
         raise TypeError(
             f"the model's data_preprocessor is {type(preprocessor).__name__}, which restores nothing; set "
-            "its type to RestorationDetDataPreprocessor or use mmdet's DetVisualizationHook"
+            "its type to RestorationDetDataPreprocessor or RestorationSegDataPreprocessor, or use the package's "
+            "own visualisation hook"
         )
     inputs, samples = batch["inputs"], batch.get("data_samples")
     if samples is not None and isinstance(samples[0], (list, tuple)):  # views of test-time augmentation
