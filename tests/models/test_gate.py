@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unirestore.models import UniRestore
-from unirestore.models.gate import LOOK, small_copy
+from unirestore.models.gate import APPEARANCE, LOOK, appearance, small_copy
 from unirestore.models.loading import build_restorer
 
 
@@ -24,6 +24,22 @@ def test_any_size_has_an_answer_of_its_own(model, size):
     assert together.shape == (3,) and together.ge(0).all() and together.le(1).all()
     alone = torch.cat([model.degradation(image[None]) for image in images])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_appearance_of_a_flat_and_of_a_split_picture():
+    grey = appearance(torch.full((1, 3, 20, 20), 0.5))[0]
+    assert grey.shape == (APPEARANCE,)
+    dark, saturation, brightness, contrast = grey[:20].split(5)
+    torch.testing.assert_close(dark, torch.full((5,), 0.5))
+    torch.testing.assert_close(brightness, dark)
+    assert saturation.abs().max() < 1e-5 and contrast.abs().max() < 1e-3
+    split = torch.zeros(1, 3, 20, 40)
+    split[:, 0, :, 8:] = 1  # a fifth black, the rest red
+    found = appearance(split)[0]
+    torch.testing.assert_close(found[5:10], torch.tensor([0.0, 1, 1, 1, 1]) / 1.001, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        found[-6:], torch.tensor([0.8, 0, 0, 0.4, 0, 0]), rtol=1e-3, atol=1e-3
+    )
 
 
 def test_the_copy_is_small_and_of_the_same_shape():

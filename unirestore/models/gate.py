@@ -4,9 +4,10 @@ OUR ADDITION; the UniRestore paper restores everything. A restorer in front of a
 a little accuracy on clean ones. Haze, spray and dusk are visible in a small copy of the photo: of at most `LOOK` pixels
 on its long side, which costs the encoder a few percent of a restoration,
 
-    p = sigmoid(MLP(mean and standard deviation over the picture of each feature at strides 2, 4, 8))
+    p = sigmoid(MLP(mean and standard deviation over the picture of each feature at strides 2, 4, 8, and `appearance`))
 
-with the encoder frozen and its features not repaired. Licence: Apache-2.0.
+with the encoder frozen and its features not repaired. `appearance` are the old signs of haze: how high the dark channel
+is (He et al., CVPR 2009), how pale the colours, how flat the contrast. Licence: Apache-2.0.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,24 +18,45 @@ from torch import nn
 
 LOOK = 128
 """Long side in pixels of the copy that is looked at; smaller photos are taken as they are."""
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+APPEARANCE = 4 * len(QUANTILES) + 6
+"""Numbers that `appearance` gives."""
 
 
 class DegradationGate(nn.Module):
-    """Encoder features `(B, C_k, h_k, w_k)` -> logits `(B,)`, above zero where degraded is likelier than not.
+    """A small copy `(B, 3, H, W)` and its encoder features `(B, C_k, h_k, w_k)` -> logits `(B,)`, above zero where
+    degraded is likelier than not.
 
     Args: `channels` C_k of the features; `hidden` width of the layer between.
     """
 
     def __init__(self, channels: Sequence[int], hidden: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(2 * sum(channels), affine=False)
-        self.hidden = nn.Linear(2 * sum(channels), hidden)
+        width = 2 * sum(channels) + APPEARANCE
+        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.hidden = nn.Linear(width, hidden)
         self.out = nn.Linear(hidden, 1)
 
-    def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
         moments = [f(x.float()) for x in features for f in (_mean, _deviation)]  # (B, C_k) each
-        x = self.norm(torch.cat(moments, 1).to(self.hidden.weight.dtype))
-        return self.out(F.gelu(self.hidden(x)))[:, 0]
+        seen = torch.cat([*moments, appearance(images.float())], 1)
+        return self.out(F.gelu(self.hidden(self.norm(seen.to(self.hidden.weight.dtype)))))[:, 0]
+
+
+def appearance(images: torch.Tensor) -> torch.Tensor:
+    """`(B, 3, H, W)` RGB in [0, 1] -> `(B, APPEARANCE)`.
+
+    The `QUANTILES` over the picture of the dark channel in squares of 7, of saturation, of brightness and of its
+    deviation in squares of 9; then mean and deviation of red, green, blue.
+    """
+    darkest, brightest = images.amin(1, keepdim=True), images.amax(1, keepdim=True)
+    dark = -F.max_pool2d(-darkest, 7, stride=1, padding=3)
+    saturation = (brightest - darkest) / (brightest + 1e-3)
+    grey = images.mean(1, keepdim=True)
+    contrast = (_smooth(grey * grey) - _smooth(grey).square()).clamp_min(1e-12).sqrt()
+    maps = torch.cat((dark, saturation, grey, contrast), 1).flatten(2)  # (B, 4, H W)
+    quantiles = torch.quantile(maps, torch.tensor(QUANTILES, device=maps.device), dim=2)  # (5, B, 4)
+    return torch.cat((quantiles.permute(1, 2, 0).flatten(1), _mean(images), _deviation(images)), 1)
 
 
 def small_copy(images: torch.Tensor) -> torch.Tensor:
@@ -65,3 +87,7 @@ def _mean(x: torch.Tensor) -> torch.Tensor:
 
 def _deviation(x: torch.Tensor) -> torch.Tensor:
     return x.var((2, 3), correction=0).clamp_min(1e-12).sqrt()  # a slope of infinity at zero otherwise
+
+
+def _smooth(x: torch.Tensor) -> torch.Tensor:
+    return F.avg_pool2d(x, 9, stride=1, padding=4, count_include_pad=False)

@@ -388,9 +388,9 @@ class UniRestore(ModelMixin, ConfigMixin):
         if self.gate is None:
             raise ValueError("this model has no gate; train one with configs/gate.py")
         seen = small_copy(images.to(self.dtype))
-        seen = pad_to(seen, *(round_up(length, LATENT_STRIDE) for length in seen.shape[-2:]))
-        last, skips = self.vae.encoder.descend(2 * seen - 1)
-        return self.gate([*skips, last])
+        padded = pad_to(seen, *(round_up(length, LATENT_STRIDE) for length in seen.shape[-2:]))
+        last, skips = self.vae.encoder.descend(2 * padded - 1)
+        return self.gate(seen, [*skips, last])
 
     def posterior(self, images: torch.Tensor, repair: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance `(B, 4, h, w)`, unscaled, of the padded pictures at full size; what a KL term
