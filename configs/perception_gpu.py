@@ -1,6 +1,6 @@
-# Stage 1b at four times the pixels and with a wider fusion: CFRM, TFA, fusion and prompts on many procedural scenes, for
-# a GPU with 16 processors beside it (1,000 batches of 64 took four and a half minutes on an H200); half a day on two CPU
-# cores. An experiment: it paints better and helps the detector little, see docs/measuring.md.
+# Stage 1b at four times the pixels and with a wider fusion: CFRM, TFA, fusion and prompts on many procedural scenes,
+# for a GPU with 16 processors beside it (1,000 batches of 64 took four and a half minutes on an H200); half a day on
+# two CPU cores. An experiment: it paints better and helps the detector little, see docs/measuring.md.
 #   python tools/train.py configs/perception_gpu.py
 _base_ = "_base_/runtime.py"
 model = dict(

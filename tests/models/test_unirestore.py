@@ -194,7 +194,8 @@ def test_added_task_starts_at_zero_or_as_a_copy(make_micro):
         model.add_task("depth", copy_from="nope")
 
 
-PAINTING = tuple(group for group in PARAMETER_GROUPS if group != "gate")  # the gate has no part in the picture
+# the gate has no part in the picture
+PAINTING = tuple(group for group in PARAMETER_GROUPS if group != "gate")
 
 
 def test_gradient_of_the_latent_stops_before_cfrm(make_micro):
