@@ -29,3 +29,13 @@ train_dataloader = dict(
     ),
 )
 custom_hooks = [dict(type="ExportSegmentor")]
+measure = dict(
+    title="The segmentor on clean CamVid val",
+    segmentor=dict(
+        config=_model,
+        checkpoint="work_dirs/camvid_segmentor/segmentor.safetensors",
+        classes={{_base_.camvid_classes}},
+    ),
+    arms=["none"],
+    conditions=dict(clean=dict(set="camvid_val")),
+)

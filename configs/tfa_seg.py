@@ -12,9 +12,10 @@ model = dict(
     restorer="tiny",
     task="seg",
     copy_from="det",
+    task_weight=1.0,  # one term of about 1, where a detector's add up to several
     downstream=dict(_delete_=True, type="FrozenSegmentor", **_segmentor),
 )
-_steps = 1000
+_steps = 600
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
     dict(type="OneCycleLR", eta_max=1.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
