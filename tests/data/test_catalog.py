@@ -34,6 +34,8 @@ def test_every_set_is_well_formed():
 def test_seeds_of_the_scene_sets_do_not_meet():
     sets = eval_sets()
     makes = {name: entry["make"] for name, entry in sets.items() if "make" in entry}
+    for part in ("train", "val", "test"):  # the same scenes, cut into their objects
+        assert makes.pop(f"scenes_objects_{part}") == makes[f"scenes_{part}"]
     small, many = makes.pop("scenes_train"), makes["scenes_many"]
     assert small["seed"] == many["seed"] and small["count"] <= many["count"]  # the same set, and more of it
     spans = sorted((m["seed"], m["seed"] + m["count"]) for m in makes.values())

@@ -37,9 +37,7 @@ def test_appearance_of_a_flat_and_of_a_split_picture():
     split[:, 0, :, 8:] = 1  # a fifth black, the rest red
     found = appearance(split)[0]
     torch.testing.assert_close(found[5:10], torch.tensor([0.0, 1, 1, 1, 1]) / 1.001, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(
-        found[-6:], torch.tensor([0.8, 0, 0, 0.4, 0, 0]), rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(found[-6:], torch.tensor([0.8, 0, 0, 0.4, 0, 0]), rtol=1e-3, atol=1e-3)
 
 
 def test_the_copy_is_small_and_of_the_same_shape():

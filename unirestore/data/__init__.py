@@ -2,6 +2,7 @@
 either."""
 
 from unirestore.data.catalog import eval_sets, load_eval_set
+from unirestore.data.categories import CategoryFolder, ObjectCrops
 from unirestore.data.coco import CocoFolder
 from unirestore.data.folder import PhotoFolder
 from unirestore.data.images import read_depth, read_image, read_label_map
@@ -16,7 +17,9 @@ __all__ = [
     "SCENE_CLASSES",
     "SCENE_LABELS",
     "BesideReal",
+    "CategoryFolder",
     "CocoFolder",
+    "ObjectCrops",
     "PairedDataset",
     "PhotoFolder",
     "JointDataset",

@@ -1,7 +1,8 @@
 """The sets that configs/_base_/data names, and how one is opened.
 
 A data config holds `data_root` and `eval_sets = dict(NAME=dict(...))`. Each set has `images` and may have
-`annotations`, `classes`, `condition` (`clean`, `fog`, `rain`, ...), `format` (`coco` or `voc`), `hint` (where
+`annotations`, `classes`, `condition` (`clean`, `fog`, `rain`, ...), `format` (`coco`, `voc`, or `categories`: a folder
+a class, see `CategoryFolder`), `objects` (cut the boxes out: arguments of `ObjectCrops`), `hint` (where
 to get it and how to lay it out), `label_names` (class name of the set -> class name of the detector),
 `depth`, `label_maps`, `label_map_names`, `label_map_suffix` and `pattern` (see `PhotoFolder`), `split` (VOC) and `make`
 (rendered if missing: arguments of `write_scenes`). Paths are relative to `data_root`. Names of sets are unique over
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unirestore.data.categories import CategoryFolder, ObjectCrops
 from unirestore.data.coco import CocoFolder
 from unirestore.data.folder import PhotoFolder
 from unirestore.data.sample import SCENE_CLASSES
@@ -26,8 +28,9 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "data"
 KEYS = (
     "images", "annotations", "classes", "condition", "format", "hint", "label_names", "depth", "label_maps",
     "label_map_names", "label_map_suffix", "pattern", "split",
-    "make", "data_root",
+    "make", "data_root", "objects",
 )  # fmt: skip
+FORMATS = ("coco", "voc", "categories")
 
 
 def eval_sets() -> dict[str, dict[str, Any]]:
@@ -84,15 +87,18 @@ def load_eval_set(
     )
     entry.pop("data_root", None)
     hint, condition, make = entry.pop("hint", ""), entry.pop("condition", "clean"), entry.pop("make", None)
+    objects, photos = entry.pop("objects", None), limit
+    if objects is not None:  # the limit is one of objects, and each photo has some
+        objects, photos = {**objects, "limit": limit}, None
     if make is not None:
-        count = make["count"] if limit is None else min(limit, make["count"])
-        write_scenes((root / entry["images"]).parent, **{**make, "count": count}, at_least=limit is not None)
+        count = make["count"] if photos is None else min(photos, make["count"])
+        write_scenes((root / entry["images"]).parent, **{**make, "count": count}, at_least=photos is not None)
     try:
-        folder = _open(entry, root, limit, label_map_names=SCENE_LABELS if make else ())
+        folder = _open(entry, root, photos, label_map_names=SCENE_LABELS if make else ())
     except FileNotFoundError as error:
         raise FileNotFoundError(_advice(name, root, hint, error)) from error
     folder.set_name, folder.condition = name, condition
-    return folder
+    return folder if objects is None else ObjectCrops(folder, **objects)
 
 
 def resolve_root(data_root: str | Path, *, moved: bool = True) -> Path:
@@ -112,8 +118,8 @@ def _check(name: str, entry: dict[str, Any]) -> None:
         raise ValueError(
             f"the set {name or entry.get('images', '')!r} has {what}; known are {', '.join(KEYS)}"
         )
-    if entry.get("format", "coco") not in ("coco", "voc"):
-        raise ValueError(f"the set {name!r} has format {entry['format']!r}; known are coco and voc")
+    if entry.get("format", "coco") not in FORMATS:
+        raise ValueError(f"the set {name!r} has format {entry['format']!r}; known are {', '.join(FORMATS)}")
 
 
 def _open(
@@ -121,6 +127,8 @@ def _open(
 ) -> PhotoFolder:
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
+    if entry.get("format") == "categories":
+        return CategoryFolder(root / entry["images"], classes=entry.get("classes"), limit=limit)
     paths = {
         key: None if entry.get(key) is None else root / entry[key]
         for key in ("images", "annotations", "depth", "label_maps", "split")

@@ -116,7 +116,7 @@ class PairedDataset(Dataset):
 
     def __getitem__(self, n: int) -> dict[str, Any]:
         """Item `n`: `degraded`, `clean` uint8 `(3, S, S)` RGB, `boxes`, `labels`, `weather`, `labelled`,
-        `name`, `index`; with `candidates` also those, uint8 `(K, 3, S, S)`."""
+        `category`, `name`, `index`; with `candidates` also those, uint8 `(K, 3, S, S)`."""
         if not 0 <= n < self.length:
             raise IndexError(f"item {n} of {self.length}")
         rng = np.random.default_rng([self.seed, n])
@@ -133,6 +133,7 @@ class PairedDataset(Dataset):
             labels=torch.from_numpy(crop.labels),
             weather=weather,
             labelled=bool(sample.labelled),
+            category=sample.category,
             name=sample.name,
             index=n,
         )
@@ -227,18 +228,20 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
         label_map_names=sample.label_map_names,
         labelled=sample.labelled,
         image_id=sample.image_id,
+        category=sample.category,
     )
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack items: `degraded`, `clean` and, where there is one, `real` uint8 `(B, 3, S, S)`, `candidates`, where there
     are any, uint8 `(B, K, 3, S, S)`, `label_map`, where there is one, uint8 `(B, S, S)`, `labelled` bool `(B,)`,
-    `index` int64 `(B,)`; the rest become lists of length B.
+    `index` and `category` int64 `(B,)`; the rest become lists of length B.
     """
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
     for key in {"degraded", "clean", "real", "candidates", "label_map"} & batch.keys():
         batch[key] = torch.stack(batch[key])
-    batch["index"] = torch.tensor(batch["index"])
+    for key in {"index", "category"} & batch.keys():
+        batch[key] = torch.tensor(batch[key])
     batch["labelled"] = torch.tensor(batch["labelled"], dtype=torch.bool)
     return batch
 

@@ -37,6 +37,7 @@ class Sample:
         crowd_boxes, crowd_labels: regions that stand for many objects (COCO `iscrowd`, VOC `difficult`); a
             measurement ignores what is found there, training leaves them out.
         image_id: the id of the picture in its annotation file.
+        category: index of what the whole picture shows, into the classes of the source; -1 where that is not known.
     """
 
     image: np.ndarray
@@ -50,6 +51,7 @@ class Sample:
     crowd_boxes: np.ndarray = field(default_factory=no_boxes)
     crowd_labels: np.ndarray = field(default_factory=no_labels)
     image_id: int | str = -1
+    category: int = -1
 
 
 class Source(Protocol):

@@ -1,4 +1,4 @@
-"""What differs between the report of a detector and that of a segmentor: figures, words and the legend."""
+"""What differs between the reports of a detector, a segmentor and a classifier: figures, words and the legend."""
 
 from __future__ import annotations
 
@@ -78,6 +78,19 @@ LAYOUTS: dict[str, Layout] = {
         own="mIoU",
         notes={"mAcc": "mean recall of the classes", "aAcc": "share of pixels that are right"},
     ),
+    "classification": Layout(
+        network="classifier",
+        amounts="pictures",
+        key="top1",
+        by_class="top1/",
+        figures=("top1", "mean-class"),
+        deltas=("mean-class",),
+        titles={"top1": "top-1", "mean-class": "mean per class"},
+        second="mean-class",
+        picture_arm="cls",
+        own="probability of the true class",
+        notes={"mean per class": "mean over classes of the share of right answers"},
+    ),
 }
 """Name of a `MeasuredTask` -> its layout."""
 
@@ -86,6 +99,8 @@ def legend(task: str, classes: Sequence[str]) -> list[tuple[str, str, str]]:
     """Colour, CSS class and meaning of what is drawn in the pictures, then a note in a row without colour."""
     if task == "segmentation":
         return [(colour, "solid", name) for name, colour in class_colours(classes).items()]
+    if task == "classification":
+        return [("", "", "likeliest class and its probability")]
     return [
         (TRUE, "", "true box"),
         (HIT, "", "found"),

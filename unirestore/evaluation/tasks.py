@@ -1,4 +1,4 @@
-"""What the arms are measured by: boxes or label maps. One object for each, so that there is one measurement.
+"""What the arms are measured by: boxes, label maps, categories. One object for each, so that there is one measurement.
 
 `measure_gain` shows each arm's pictures to a network; what the network answers is kept, scored and drawn by the task.
 """
@@ -13,9 +13,10 @@ import numpy as np
 
 from unirestore.data.label_maps import in_classes
 from unirestore.evaluation.bootstrap import Score
+from unirestore.evaluation.classification import ClassificationScore, check_probabilities
 from unirestore.evaluation.detection import Prediction, Truth
 from unirestore.evaluation.metrics import DetectionScore
-from unirestore.evaluation.pictures import SHOWN_SCORE, Panel, box_panels
+from unirestore.evaluation.pictures import PANEL_WIDTH, SHOWN_SCORE, Panel, box_panels, to_jpeg
 from unirestore.evaluation.segmentation import SegmentationScore, confusion
 from unirestore.evaluation.segmentation_pictures import mask_panel
 
@@ -217,3 +218,78 @@ class SegmentationTask:
         if answer.shape == tuple(size):
             return answer
         return cv2.resize(answer.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+class ClassificationTask:
+    """Categories; the network answers with probabilities `(C,)` of `classes`."""
+
+    name = "classification"
+    metric = "share of pictures whose likeliest class is the true one, in percent"
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+
+    def truth(self, record: Any) -> int:
+        """The category. Raises ValueError where the picture has none."""
+        category = int(getattr(record, "category", -1))
+        if not 0 <= category < len(self.classes):
+            raise ValueError(
+                f"{record.name} has no category to measure by; take a set with format='categories' or objects=dict(...)"
+            )
+        return category
+
+    def keep(self, answer: np.ndarray, record: Any, shape: tuple[int, int]) -> np.ndarray:
+        """The probabilities."""
+        return check_probabilities(answer, self.classes)
+
+    def score(self, kept: Sequence[np.ndarray], truths: Sequence[int]) -> ClassificationScore:
+        """Top-1."""
+        return ClassificationScore(names=self.classes, probabilities=np.stack(kept), truth=np.array(truths))
+
+    def amounts(self, truths: Sequence[int]) -> dict[str, int]:
+        """Pictures of each class."""
+        counts = np.bincount(np.array(truths), minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    def own_scores(self, kept: Sequence[np.ndarray], truths: Sequence[int]) -> np.ndarray:
+        """The probability of the true class."""
+        return self.score(kept, truths).per_photo()
+
+    def importance(self, truths: Sequence[int]) -> np.ndarray:
+        """All pictures alike."""
+        return np.ones(len(truths))
+
+    def panels(
+        self,
+        record: Any,
+        clean: np.ndarray,
+        images: Mapping[str, np.ndarray],
+        kept: Mapping[str, np.ndarray],
+        again: Callable[[np.ndarray], np.ndarray],
+    ) -> list[Panel]:
+        """Pictures with the answer below."""
+        answers = {arm: int(np.argmax(kept[arm])) for arm in images}
+        return [
+            Panel(title="true class", jpeg=_shown(clean), caption=self.classes[self.truth(record)]),
+            *(
+                Panel(
+                    title=arm,
+                    jpeg=_shown(image),
+                    caption=f"{self.classes[answers[arm]]} {kept[arm][answers[arm]]:.2f}",
+                )
+                for arm, image in images.items()
+            ),
+        ]
+
+    def to_json(self, kept: np.ndarray) -> dict[str, Any]:
+        """A list."""
+        return {"probabilities": np.asarray(kept).tolist()}
+
+    def from_json(self, stored: Mapping[str, Any]) -> np.ndarray:
+        """`(C,)` float64."""
+        return np.array(stored["probabilities"], np.float64)
+
+
+def _shown(image: np.ndarray) -> bytes:
+    size = (PANEL_WIDTH, max(1, round(image.shape[0] * PANEL_WIDTH / image.shape[1])))
+    return to_jpeg(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC))

@@ -35,6 +35,7 @@ _SEAM = (
     "downstream_stage",
     "detector_stage",
     "segmentor_stage",
+    "classifier",
     "measure",
 )
 

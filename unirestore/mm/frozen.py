@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from .checkpoints import load_weights
 from .class_names import detector_class_names, head_class_count
 
-__all__ = ["FrozenNetwork", "build_network", "check_picture", "read_config"]
+__all__ = ["FrozenNetwork", "build_network", "check_picture", "load_exactly", "read_config"]
 
 
 class FrozenNetwork(nn.Module):
@@ -70,7 +70,7 @@ class FrozenNetwork(nn.Module):
         meta: dict[str, Any] = {}
         if checkpoint is not None:
             weights, meta = load_weights(checkpoint)
-            _load_exactly(network, weights, checkpoint)
+            load_exactly(network, weights, checkpoint)
         self.own_classes = detector_class_names(
             head_class_count(network), given=own_classes, meta=meta, config=config, fallback=self.classes
         )
@@ -173,7 +173,7 @@ def check_picture(image: np.ndarray) -> None:
         raise ValueError(f"a picture is {image.dtype} {image.shape}; predict takes uint8 (H, W, 3) RGB")
 
 
-def _load_exactly(network: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
+def load_exactly(network: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
     """Load weights and refuse a file that does not fit."""
     own = network.state_dict()
     wrong = [name for name in weights if name in own and own[name].shape != weights[name].shape]

@@ -37,9 +37,10 @@ from unirestore.degradations import WeatherMixture
 from unirestore.evaluation.arms import CLASSICAL_ARMS, CLEAN, Arm, FoldedArm, build_arms, restorer_arm
 from unirestore.evaluation.gain import Condition, GainReport, measure_gain
 from unirestore.evaluation.report import to_markdown, write_report
-from unirestore.evaluation.tasks import DetectionTask, MeasuredTask, SegmentationTask
+from unirestore.evaluation.tasks import ClassificationTask, DetectionTask, MeasuredTask, SegmentationTask
 from unirestore.models.loading import build_restorer
 
+from .classifier import FrozenClassifier
 from .downstream import FrozenDetector
 from .frozen import FrozenNetwork
 from .segmentor import FrozenSegmentor
@@ -47,13 +48,14 @@ from .segmentor import FrozenSegmentor
 __all__ = ["build_condition", "measure_from_config"]
 
 KEYS = (
-    *("detector", "segmentor", "conditions", "arms", "restorer", "restorers", "folds"),
+    *("detector", "segmentor", "classifier", "conditions", "arms", "restorer", "restorers", "folds"),
     *("size", "limit", "resamples", "seed", "title"),
 )
 ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir")
 TASKS = {  # key of the network -> its class, what is measured, the arm of its own prompt, long side
     "detector": (FrozenDetector, DetectionTask, "det", 640),
     "segmentor": (FrozenSegmentor, SegmentationTask, "seg", None),
+    "classifier": (FrozenClassifier, ClassificationTask, "cls", 224),
 }
 
 
@@ -123,7 +125,7 @@ def _optional(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> GainReport:
     """Measures as the config says, writes `work_dir/report.{json,md,html}` and prints the table.
 
-    Keys of `measure`: `detector` or `segmentor` (arguments of `FrozenDetector` or `FrozenSegmentor`), `conditions`
+    Keys of `measure`: `detector`, `segmentor` or `classifier` (arguments of `FrozenDetector` and so on), `conditions`
     (name -> arguments of `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`; needed
     where `arms` names a task), `restorers` and `folds` (see the header), `size`, `limit`, `resamples`, `seed`, `title`.
     A condition whose set is missing, or an entry of `restorers` whose folder is, is left out with a note when it says
@@ -142,11 +144,11 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
         what = f"unknown keys {', '.join(unknown)}" if unknown else f"no {' and no '.join(lacking)}"
         raise ValueError(f"measure has {what}; known are {', '.join(KEYS)}")
     if len(kinds) > 1:
-        raise ValueError("measure has a detector and a segmentor; give each a measurement of its own")
+        raise ValueError(f"measure has {' and '.join(kinds)}; give each a measurement of its own")
     kind = kinds[0]
     build, task_type, prompt, size = TASKS[kind]
     classes = tuple(options[kind].get("classes", SCENE_CLASSES))
-    network: FrozenNetwork = build(**{"classes": classes, **options[kind]})
+    network: FrozenNetwork | FrozenClassifier = build(**{"classes": classes, **options[kind]})
     task: MeasuredTask = task_type(classes)
     names = options.get("arms", (*ARMS, prompt))
     restorer = None

@@ -5,6 +5,7 @@ data_root = "data/scenes"
 
 _classes = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 _hint = "rendered by unirestore.data.write_scenes(DATA_ROOT/NAME, count, seed, size)"
+_objects = dict(smallest=20)  # every box of so many pixels as a picture of its own
 _known = dict(classes=_classes, condition="clean", format="coco", hint=_hint)
 
 eval_sets = dict(
@@ -34,6 +35,30 @@ eval_sets = dict(
         annotations="test/annotations.json",
         depth="test/depth",
         make=dict(count=300, seed=2_000_000, size=256),
+        **_known,
+    ),
+    scenes_objects_train=dict(
+        images="train/images",
+        annotations="train/annotations.json",
+        depth="train/depth",
+        make=dict(count=2000, seed=0, size=256),
+        objects=_objects,
+        **_known,
+    ),
+    scenes_objects_val=dict(
+        images="val/images",
+        annotations="val/annotations.json",
+        depth="val/depth",
+        make=dict(count=300, seed=1_000_000, size=256),
+        objects=_objects,
+        **_known,
+    ),
+    scenes_objects_test=dict(
+        images="test/images",
+        annotations="test/annotations.json",
+        depth="test/depth",
+        make=dict(count=300, seed=2_000_000, size=256),
+        objects=_objects,
         **_known,
     ),
 )
