@@ -127,7 +127,9 @@ class FrozenSegmentor(FrozenNetwork):
         found = []
         for image in images:
             check_picture(image)
-            planes = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)  # (H, W, 3)
+            planes = torch.from_numpy(np.array(image)).to(
+                self.device
+            )  # (H, W, 3), a copy: photos may be read-only
             inputs, samples = self._prepare(
                 planes.permute(2, 0, 1)[None].float() / 255, seg_samples(image.shape[:2], [None])
             )
