@@ -13,13 +13,7 @@ measure = dict(
         "all": dict(restorer="tiny"),
         "gate 0.3": dict(restorer="tiny", gate=0.3),
         "gate 0.5": dict(restorer="tiny", gate=0.5),
-        "gate 0.7": dict(restorer="tiny", gate=0.7),
     },
-    conditions=dict(
-        fog=dict(set="dawn_fog"),
-        rain=dict(set="dawn_rain"),
-        snow=dict(set="dawn_snow"),
-        sand=dict(set="dawn_sand"),
-    ),
+    conditions=dict(fog=dict(set="dawn_fog"), rain=dict(set="dawn_rain")),
     size=640,
 )
