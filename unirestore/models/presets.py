@@ -104,8 +104,8 @@ WEIGHTS: dict[str, Weights] = {
         preset="tiny",
         base="none: VAE and prior are trained from scratch",
         licence="CC BY-NC 4.0 (CamVid photos were trained on)",
-        sha256="89c39a5ee7b2e89d84c3d72145472eb4b79199ca33dfef980e505da22792940f",
-        bytes=3820596,
+        sha256="078aea82f37042c3a3b3dc25da8645b02df542928f5a0a437f3a2609478f0ea4",
+        bytes=3832390,
         training="docs/model_cards/tiny.md",
     ),
     "tiny-base": Weights(
