@@ -252,5 +252,5 @@ def test_what_the_stages_refuse(camvid, weights, micro_folder, monkeypatch, tmp_
     measure = dict(conditions=dict(clean=dict(set="camvid_val")))
     with pytest.raises(ValueError, match="measure has no detector"):
         measure_from_config(measure, tmp_path)
-    with pytest.raises(ValueError, match="a detector and a segmentor"):
+    with pytest.raises(ValueError, match="give each a measurement of its own"):
         measure_from_config(dict(measure, detector=dict(config=1), segmentor=dict(config=1)), tmp_path)
