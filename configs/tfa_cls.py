@@ -2,12 +2,18 @@
 # out of the procedural scenes; then top-1 in haze and rain. About 10 minutes on one CPU core. For pictures of your own
 # in the layout of ImageNet: docs/tasks.md.
 #   python tools/train.py configs/tfa_cls.py
-_base_ = ["_base_/adaptation.py", "_base_/scenes_classifier.py"]
+_base_ = "_base_/adaptation.py"
+_classifier = dict(
+    config="shufflenet_v2_x0_5",
+    checkpoint="unirestore/weights/scenes-classifier/classifier.safetensors",
+    classes=["person", "bicycle", "car", "motorcycle", "bus", "truck"],
+    input_size=64,
+)
 model = dict(
     restorer=dict(weights="tiny-base", working_scale=1),
     task="cls",
     copy_from="det",
-    downstream=dict(_delete_=True, type="FrozenClassifier", **{{_base_.classifier}}),
+    downstream=dict(_delete_=True, type="FrozenClassifier", **_classifier),
 )
 _steps = 600
 train_cfg = dict(max_iters=_steps)
@@ -20,7 +26,7 @@ train_dataloader = dict(
 )
 measure = dict(
     title="What restoration gives a classifier on objects of the procedural scenes",
-    classifier={{_base_.classifier}},
+    classifier=_classifier,
     conditions=dict(
         haze=dict(set="scenes_objects_test", weather=dict(name="haze", severity=3)),
         rain=dict(set="scenes_objects_test", weather=dict(name="rain", severity=3)),

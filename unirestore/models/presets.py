@@ -116,6 +116,14 @@ WEIGHTS: dict[str, Weights] = {
         bytes=3820596,
         training="docs/model_cards/tiny-base.md",
     ),
+    "tiny-scenes": Weights(
+        preset="tiny",
+        base="`tiny-base`: its VAE and prior",
+        licence="CC BY-NC 4.0 (CamVid photos were trained on)",
+        sha256="9aead8fc0b29b43414b92272e7cafd303a46112b1ad9f76e058014a183332aca",
+        bytes=5124580,
+        training="docs/model_cards/tiny-scenes.md",
+    ),
     "tiny-fast": Weights(
         preset="tiny-fast",
         base="none: taught by `tiny` and two specialists of it",
