@@ -33,4 +33,5 @@ measure = dict(
         clean=dict(set="scenes_objects_test"),
     ),
     size=64,
+    limit=600,
 )
