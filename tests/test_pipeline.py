@@ -187,18 +187,24 @@ def test_photos_that_cannot_be(pipe, photo, error, match):
         pipe(photo)
 
 
-def test_values_that_are_not_finite_name_the_stage(image):
-    torch.manual_seed(0)
-    for part, stage in (
+@pytest.mark.parametrize(
+    "part, stage",
+    [
         ("vae.encoder.conv_in", "encode"),
+        ("vae.quant_conv", "encode"),
         ("prior.unet.conv_in", "denoise"),
-        ("fusion.conv_out", "picture"),
-    ):
-        broken = UniRestore.build("tiny", **SMALL)
-        with torch.no_grad():
-            broken.get_submodule(part).bias.fill_(float("nan"))
-        with pytest.raises(FloatingPointError, match=rf'{stage}: .*dtype="float32"'):
-            RestorationPipeline(broken)(image)
+        ("vae.decoder.conv_in", "decode"),
+        ("fusion.conv_out", "decode"),
+    ],
+)
+def test_values_that_are_not_finite_name_the_stage(image, part, stage):
+    broken = UniRestore.build("tiny", **SMALL)
+    with torch.no_grad():
+        broken.get_submodule(part).bias.fill_(float("nan"))
+    pipe, large = RestorationPipeline(broken), image.resize((150, 90))
+    for photo, tile in ((image, "auto"), (image, 96), (large, 64)):  # whole, one tile, several tiles
+        with pytest.raises(FloatingPointError, match=rf'^{stage}: .*dtype="float32"'):
+            pipe(photo, tile=tile)
 
 
 def test_memory_that_runs_out_names_the_option(pipe, image, monkeypatch):

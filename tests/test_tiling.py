@@ -12,10 +12,11 @@ from torch import nn
 
 from unirestore import UniRestore, tile_memory, tiling
 from unirestore.data import render_scene
+from unirestore.models.accelerated import accelerate
 from unirestore.models.priors import NoPrior
 from unirestore.models.statistics import Moments, SharedStatistics, normalise
 from unirestore.tile_grid import Canvas, Grid
-from unirestore.tiling import choose_tile, memory_needed, restore_tiled, run_stage
+from unirestore.tiling import choose_tile, keeps_filters, memory_needed, restore_tiled, run_stage
 
 
 def psnr(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -332,10 +333,28 @@ def test_free_memory_is_a_number_of_this_machine(tmp_path):
     assert tile_memory._number(tmp_path / "stat", "inactive_file") == 7
 
 
-def test_filters_to_be_made_count():
-    from unirestore.models.accelerated import accelerate
-
+def test_filters_count_where_they_are_kept(monkeypatch):
     with torch.device("meta"):
-        model = UniRestore.build("sd_turbo", prior="none")
-    more = memory_needed(accelerate(model), 512, 512, 256) - memory_needed(model, 512, 512, 256)
-    assert 300e6 < more < 1500e6
+        model = UniRestore.build("sd_turbo")
+        fast = accelerate(model)
+    for size, tile in (((512, 512), None), ((2160, 3840), 256)):
+        plain = memory_needed(model, *size, tile)
+        assert 0 < memory_needed(fast, *size, tile) - plain < 100e6  # the largest
+        kept = [memory_needed(m, *size, tile, kept=True) for m in (model, fast)]
+        assert kept[0] == plain and 2e9 < kept[1] - plain < 3e9
+    assert memory_needed(fast, 2160, 3840, None, kept=True) > 9e9 + memory_needed(fast, 2160, 3840, None)
+    weights = sum(4 * value.numel() for value in model.parameters())
+    assert (
+        weights + memory_needed(fast, 2160, 3840, 256) < 7.7e9
+    )  # the promise of the documentation, libraries on top
+    assert keeps_filters(fast, 512, 512, memory=5e9) and not keeps_filters(fast, 512, 512, memory=3e9)
+
+
+def test_filters_that_are_there_count_as_free(monkeypatch):
+    fast = accelerate(nn.Sequential(nn.Conv2d(64, 64, 3, padding=1)))
+    fast.device = torch.device("cpu")
+    monkeypatch.setattr(tile_memory, "free_memory", lambda device: 1000.0)
+    assert tile_memory._memory_there(fast) == 800
+    with torch.no_grad():
+        fast(torch.zeros(1, 64, 32, 32))
+    assert tile_memory._memory_there(fast) == pytest.approx(0.8 * (1000 + 36 * 64 * 64 * 4))

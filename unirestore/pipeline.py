@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from .models.gate import restore_where
 from .models.loading import build_restorer
 from .models.priors.base import MAX_INFERENCE_STEPS
 from .models.unirestore import UniRestore
+from .models.winograd import filters_kept
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Names of the number types that `from_pretrained` takes."""
@@ -202,7 +204,9 @@ class RestorationPipeline:
                 raise TypeError(f"an array must be uint8 or floating point in [0, 1], got {photo.dtype}")
             eight = photo.dtype == np.uint8
             values = torch.from_numpy(np.array(photo.transpose(2, 0, 1), order="C")).float()
-            restored = self._restore(values / 255 if eight else values, **options).permute(1, 2, 0).numpy()
+            if eight:
+                values /= 255
+            restored = self._restore(values, **options).permute(1, 2, 0).numpy()
             return np.rint(restored * 255).astype(np.uint8) if eight else restored.astype(photo.dtype)
         if isinstance(photo, Tensor):
             if photo.ndim == 3:
@@ -235,40 +239,36 @@ class RestorationPipeline:
             return restore_where(degraded, images, lambda chosen: self._tensor(images[chosen], **options))
         generator = torch.Generator().manual_seed(seed) if seed else None
         size = images.shape[-2:]
-        with _memory_in_words(tile, size):
+        with (
+            _memory_in_words(tile, size),
+            filters_kept(self._model, images.ndim == 4 and tiling.keeps_filters(self._model, *size)),
+        ):
             if tile == "auto":
                 tile = tiling.choose_tile(self._model, *size) if images.ndim == 4 else None
-            if tile is None:
-                restored = self._stages(images, task, generator, steps)
-            else:
-                restored = tiling.restore_tiled(
-                    self._model, images, task, tile=tile, generator=generator, num_inference_steps=steps
-                )
-        restored = self._finite("picture", restored.float())
+            restore = tiling.restore_whole if tile is None else partial(tiling.restore_tiled, tile=tile)
+            restored = restore(
+                self._model,
+                images,
+                task,
+                generator=generator,
+                num_inference_steps=steps,
+                check=_check_finite,
+            ).float()
         if color_fix is not None:
             restored = COLOR_FIXES[color_fix](restored, images)
         if strength < 1:
             restored = torch.lerp(images, restored, strength)
         return restored.clamp(0, 1)
 
-    def _stages(self, images: Tensor, task: str, generator: torch.Generator | None, steps: int) -> Tensor:
-        """The three stages of the network, each looked at."""
-        model = self._model
-        encoding = model.encode(images, generator=generator)
-        self._finite("encode", encoding.latent, *encoding.skips)
-        latent = model.denoise(encoding.latent, generator=generator, num_inference_steps=steps)
-        self._finite("denoise", latent)
-        return model.decode(latent, encoding.skips, task, images)
 
-    def _finite(self, stage: str, *values: Tensor) -> Tensor:
-        """The first of the values. Raises FloatingPointError where one holds NaN or infinity."""
-        for value in values:
-            if not torch.isfinite(value).all():
-                raise FloatingPointError(
-                    f"{stage}: values are no longer finite in {str(value.dtype).removeprefix('torch.')}; load the "
-                    'restorer with dtype="float32", and if it is in that already, its weights are damaged'
-                )
-        return values[0]
+def _check_finite(stage: str, *values: Tensor) -> None:
+    """Raises FloatingPointError, naming the stage, where a value holds NaN or infinity."""
+    for value in values:
+        if not torch.isfinite(value).all():
+            raise FloatingPointError(
+                f"{stage}: values are no longer finite in {str(value.dtype).removeprefix('torch.')}; load the "
+                'restorer with dtype="float32", and if it is in that already, its weights are damaged'
+            )
 
 
 @contextmanager

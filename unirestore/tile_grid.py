@@ -11,7 +11,6 @@ from fractions import Fraction
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .models.statistics import Box
@@ -118,17 +117,17 @@ class Grid:
     def _features(self, look: Tensor) -> Tensor:
         """Of the core of every tile, `(tiles, features)`, weighted by its area."""
         scale = look.shape[1] // self.size[0]
-        look = look.detach().float().cpu()
-        slope = F.pad(look.diff(dim=1).abs(), (0, 0, 0, 1)) + F.pad(look.diff(dim=2).abs(), (0, 1))
+        look = look.detach().float().cpu()  # itself, as a rule
         rows = []
         for place in self:
             top, left, height, width = (
                 scale * (start + inside)
                 for start, inside in zip((*self.box(*place)[:2], 0, 0), self.core(*place))
             )
-            part = (..., slice(top, top + height), slice(left, left + width))
-            values = look[part], look[part].square(), slope[part]
-            rows.append(torch.cat([value.mean((1, 2)) for value in values]) * (height * width))
+            part = look[:, top : top + height + 1, left : left + width + 1]
+            slopes = [part.diff(dim=side).abs()[:, :height, :width].sum((1, 2)) for side in (1, 2)]
+            part = part[:, :height, :width]
+            rows.append(torch.cat([part.sum((1, 2)), part.square().sum((1, 2)), sum(slopes)]))
         return torch.stack(rows)
 
     def weights(self, side: int, index: int, stride: Fraction) -> Tensor:

@@ -30,16 +30,20 @@ from .models.sizes import check_images, pad_to, round_up, shrink
 from .models.statistics import Box, Moments, SharedStatistics, normalise
 from .models.tfa import border_sums
 from .models.unirestore import LATENT_STRIDE, UniRestore
+from .models.winograd import filters_kept
 from .tile_grid import Canvas, Grid
-from .tile_memory import WIDE, choose_tile, memory_needed
+from .tile_memory import WIDE, choose_tile, hand_back, keeps_filters, memory_needed
 
-__all__ = ["choose_tile", "memory_needed", "restore_tiled"]
+__all__ = ["choose_tile", "keeps_filters", "memory_needed", "restore_tiled", "restore_whole"]
 
 STATISTICS = ("global", "tile")
 
 Stage = Callable[[int, Sequence[Box]], Sequence[Tensor]]
 """Number of a photo, and K boxes of it, all of one size -> features of them, `(K, C, height / stride, width / stride)`
 each."""
+
+Check = Callable[..., object]
+"""Called with "encode", "denoise" or "decode" and what that stage leaves, to look at it; see `restore_tiled`."""
 
 
 # -------------------------------------------------------------------- one stage
@@ -51,10 +55,11 @@ def run_stage(
     """Runs a stage over the tiles of each of `batch` photos and blends what it gives; its outputs have these `strides`.
 
     `look`: the photos `(B, C, H, W)`, by which crops are grouped to gather their statistics; None: each tile has
-    its own.
+    its own. What was freed before goes back to the system, see `hand_back`.
     """
     pictures = []
     for photo in range(batch):
+        hand_back()
         known = None if look is None or len(grid) == 1 else gather(stage, grid, photo, look[photo])
         canvases = [Canvas(grid, stride) for stride in strides]
         for row, column in grid:
@@ -94,8 +99,10 @@ def restore_tiled(
     generator: torch.Generator | None = None,
     num_inference_steps: int = 1,
     candidates: Tensor | None = None,
+    check: Check | None = None,
 ) -> Tensor:
-    """As `model(images, task)`, in memory that is bounded by the tile.
+    """As `model(images, task)`, in memory that is bounded by the tile. An accelerated network lets its transformed
+    filters go and makes them for each use, see `models.winograd.filters_kept`.
 
     Args:
         images: `(B, 3, H, W)` RGB in [0, 1], any size from 1x1 up.
@@ -107,6 +114,8 @@ def restore_tiled(
         statistics: `"global"`: the photo passes twice, first to gather its statistics; `"tile"`: each tile is
             normalised by itself, in half the time, and brightness may differ from tile to tile.
         noise, generator, num_inference_steps, candidates: as for the model; noise is that of the whole photo.
+        check: called as `check(stage, *values)` with what each of "encode", "denoise" and "decode" makes of a tile, or
+            of the whole photo; what it raises ends the call.
 
     Returns:
         `(B, 3, H, W)` RGB, about [0, 1], not clamped; without gradient.
@@ -122,36 +131,80 @@ def restore_tiled(
     height, width = images.shape[-2:]
     size = tuple(round_up(-(-length // scale), model.size_multiple) for length in (height, width))
     if max(size) <= tile // scale:
-        return model(
+        return restore_whole(
+            model,
             images,
             task,
             generator=generator,
             noise=noise,
             num_inference_steps=num_inference_steps,
             candidates=candidates,
+            check=check,
         )
     grid = Grid(*size, tile // scale, overlap // scale, LATENT_STRIDE)
     low = _low_grid(size, tile // scale, model.prior.size_multiple)
+    with filters_kept(model, False):
+        seen = _Seen(model, images, candidates, size, scale)
+        look = None
+        if statistics == "global":
+            look = torch.cat(seen.small, 1) if len(seen.small) > 1 else seen.small[0]
+        latent, skips = _encode(model, seen.small[0], grid, low, look, generator, check)
+        noise = model._noise(latent, _noise_seen(noise, scale), generator)
 
-    seen = _Seen(model, images, candidates, size, scale)
-    look = torch.cat(seen.small, 1) if statistics == "global" else None
-    latent, skips = _encode(model, seen.small[0], grid, low, look, generator)
-    if scale > 1 and isinstance(noise, Tensor) and noise.ndim == 4:
-        noise = scale * shrink(noise, scale)  # as UniRestore.forward
-    noise = model._noise(latent, noise, generator)
+        def denoise(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
+            z, draw = (_crop(x[photo], boxes) for x in (latent, noise))
+            return [model.denoise(z, draw, None, num_inference_steps)]
 
-    def denoise(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
-        z, draw = (_crop(x[photo], boxes) for x in (latent, noise))
-        return [model.denoise(z, draw, None, num_inference_steps)]
+        def begin(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
+            z = _crop(restored[photo], boxes) / model.config.scaling_factor
+            return [model.vae.decoder.begin(model.vae.post_quant_conv(z))]
 
-    def begin(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
-        z = _crop(restored[photo], boxes) / model.config.scaling_factor
-        return [model.vae.decoder.begin(model.vae.post_quant_conv(z))]
+        (restored,) = run_stage(_checked(denoise, "denoise", check), low, [1], len(images), look)
+        (x,) = run_stage(_checked(begin, "decode", check), low, [1], len(images), look)
+        gates = _gates(model, skips, task, grid)
+        picture = _ascend(model, x, skips, gates, task, seen, grid, scale, look, check)
+    return picture[..., :height, :width]
 
-    (restored,) = run_stage(denoise, low, [1], len(images), look)
-    (x,) = run_stage(begin, low, [1], len(images), look)
-    gates = _gates(model, skips, task, grid)
-    return _ascend(model, x, skips, gates, task, seen, grid, scale, look)[..., :height, :width]
+
+def restore_whole(
+    model: UniRestore,
+    images: Tensor,
+    task: str = "ir",
+    *,
+    noise: Tensor | float | None = None,
+    generator: torch.Generator | None = None,
+    num_inference_steps: int = 1,
+    candidates: Tensor | None = None,
+    check: Check | None = None,
+) -> Tensor:
+    """`model(images, task)`, each stage looked at by `check`; arguments as of `restore_tiled`."""
+    check = check or (lambda stage, *values: None)
+    encoding = model.encode(images, generator=generator)
+    check("encode", encoding.latent, *encoding.skips)
+    noise = _noise_seen(noise, model._scale(None))
+    latent = model.denoise(encoding.latent, noise, generator, num_inference_steps)
+    check("denoise", latent)
+    picture = model.decode(latent, encoding.skips, task, images, candidates)
+    check("decode", picture)
+    return picture
+
+
+def _noise_seen(noise: Tensor | float | None, scale: int) -> Tensor | float | None:
+    """Noise of the photo's size as the network sees it, see `UniRestore.forward`."""
+    return scale * shrink(noise, scale) if isinstance(noise, Tensor) and noise.ndim == 4 else noise
+
+
+def _checked(stage: Stage, name: str, check: Check | None) -> Stage:
+    """The stage, whose outputs are looked at."""
+    if check is None:
+        return stage
+
+    def looked_at(photo: int, boxes: Sequence[Box]) -> Sequence[Tensor]:
+        outputs = stage(photo, boxes)
+        check(name, *outputs)
+        return outputs
+
+    return looked_at
 
 
 class _Seen:
@@ -180,6 +233,7 @@ def _encode(
     low: Grid,
     look: Tensor | None,
     generator: torch.Generator | None,
+    check: Check | None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Latent and skips of the whole padded picture, as `UniRestore.encode`."""
     encoder = model.vae.encoder
@@ -188,13 +242,13 @@ def _encode(
         x, skips = encoder.descend(2 * _crop(padded[photo], boxes) - 1, model.cfrm)
         return [x, *skips]
 
-    x, *skips = run_stage(descend, grid, (8, 2, 4), len(padded), look)
+    x, *skips = run_stage(_checked(descend, "encode", check), grid, (8, 2, 4), len(padded), look)
 
     def finish(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
         moments, (skip,) = encoder.finish(_crop(x[photo], boxes), repair=model.cfrm)
         return [model.vae.quant_conv(moments), skip]
 
-    moments, skip = run_stage(finish, low, (1, 1), len(padded), look)
+    moments, skip = run_stage(_checked(finish, "encode", check), low, (1, 1), len(padded), look)
     return model._latent(moments, generator), [*skips, skip]
 
 
@@ -239,6 +293,7 @@ def _ascend(
     grid: Grid,
     scale: int,
     look: Tensor | None,
+    check: Check | None,
 ) -> Tensor:
     """The up blocks and what makes the picture; the padding is still on it."""
 
@@ -256,7 +311,7 @@ def _ascend(
         prompt = model.prompts[task].expand(len(boxes), -1, -1) if gates else None
         return [model._fuse(features, prompt, full, small, scale)]
 
-    (picture,) = run_stage(stage, grid, [Fraction(1, scale)], len(x), look)
+    (picture,) = run_stage(_checked(stage, "decode", check), grid, [Fraction(1, scale)], len(x), look)
     return picture
 
 

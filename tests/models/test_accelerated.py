@@ -7,7 +7,7 @@ from diffusers.models.upsampling import Upsample2D
 
 from unirestore.models import UniRestore
 from unirestore.models.accelerated import EnlargingConv, FusedResnetBlock, accelerate
-from unirestore.models.winograd import WinogradConv2d
+from unirestore.models.winograd import Filters, WinogradConv2d, filters_kept
 from unirestore.tiling import restore_tiled
 
 
@@ -116,3 +116,30 @@ def test_tiles_share_the_photo_s_statistics_with_fused_norms(wide):
     assert relative(found, restore_tiled(wide, images, "det", tile=128)) < 1e-4
     alone = restore_tiled(wide, images, "det", tile=128, statistics="tile")
     assert relative(alone, found) > 1e-3  # it does make a difference
+
+
+def held(model: torch.nn.Module) -> list[Filters]:
+    return [f for f in model.modules() if isinstance(f, Filters) and f.transformed is not None]
+
+
+def test_filters_are_kept_or_made_for_each_use(wide):
+    fast, images = accelerate(wide), torch.rand(1, 3, 290, 270)
+    with torch.no_grad():
+        kept = fast(images, "det")
+        made = held(fast)
+        assert made and sum(f.size() for f in made) == sum(
+            f.transformed.numel() * f.transformed.element_size() for f in made
+        )
+        with filters_kept(fast, False):
+            assert not held(fast)
+            assert relative(fast(images, "det"), kept) < 1e-4
+            assert not held(fast)
+        assert torch.equal(fast(images, "det"), kept) and held(fast)
+
+
+def test_tiles_hold_no_filters(wide):
+    fast, images = accelerate(wide), torch.rand(1, 3, 200, 260)
+    with torch.no_grad():
+        fast(images, "det")
+    restore_tiled(fast, images, "det", tile=128, statistics="tile")
+    assert not held(fast)

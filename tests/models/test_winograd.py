@@ -73,6 +73,24 @@ def test_norm_activation_residual_and_moments_in_one_pass(threads):
     torch.testing.assert_close(moments.variance, variance, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("enlarge", [False, True])
+def test_filters_are_the_same_however_many_at_a_time(monkeypatch, enlarge):
+    weight = torch.randn(6, 7, 3, 3)
+    whole = transform_filters(weight, enlarge)
+    assert whole.shape == (25 if enlarge else 36, 7, 6) and whole.is_contiguous()
+    monkeypatch.setattr(winograd, "FILTER_ELEMENTS", 1)
+    torch.testing.assert_close(transform_filters(weight, enlarge), whole, rtol=1e-7, atol=1e-7)
+
+
+def test_filters_made_anew_are_for_larger_pictures():
+    x = torch.zeros(1, 1, 32, 64)
+    with torch.no_grad(), winograd.filters_kept(nn.Identity(), False):
+        assert not pays(x) and pays(torch.zeros(1, 1, 64, 64))
+        with winograd.filters_kept(nn.Identity(), True):
+            assert pays(x)
+        assert not pays(x)
+
+
 def test_sums_are_the_same_however_strips_fall_to_threads():
     torch.manual_seed(0)
     x, filters = torch.randn(1, 64, 64, 16), transform_filters(torch.randn(16, 16, 3, 3))

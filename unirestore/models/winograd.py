@@ -5,11 +5,12 @@ per 4x4 outputs 36 products in place of 144,
 
     Y = A' [(G g G') * (B' d B)] A      d: a 6x6 patch of the input, g: the 3x3 filter, *: elementwise
 
-the products summed over input channels, that is 36 matrix products. G g G' is computed once, in float64, and kept:
-four times the memory of the filters. A CPU is bound by memory here, not by arithmetic, so the picture goes through
-in strips of a few rows of patches that stay in the cache, and what else would read and write the whole picture is
-done on the strip as well: the affine of a GroupNorm and SiLU before, bias and residual behind, and the sums of the
-next GroupNorm. Results differ from a direct convolution by rounding, about 3e-6 relative in float32.
+the products summed over input channels, that is 36 matrix products. G g G' is computed in float64 and takes four
+times the memory of the filters; it is kept for the next call or made anew in each, see `filters_kept`. A CPU is bound
+by memory here, not by arithmetic, so the picture goes through in strips of a few rows of patches that stay in the
+cache, and what else would read and write the whole picture is done on the strip as well: the affine of a GroupNorm and
+SiLU before, bias and residual behind, and the sums of the next GroupNorm. Results differ from a direct convolution by
+rounding, about 3e-6 relative in float32.
 
 Ours: a picture that is enlarged twofold by nearest neighbour and then convolved need not be enlarged. Along a side
 the patch is (a, b, b, c, c, e), for which the third of the six values of B' d is zero: 25 products in place of 36, and
@@ -21,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 
 import torch
@@ -33,6 +36,8 @@ TILE = 4
 """Side of the outputs of one patch; the patch has 6, two more."""
 STRIP_ELEMENTS = 1_500_000
 """Transformed values of a strip, about 5 MB in float32: what stays in the cache."""
+FILTER_ELEMENTS = 100_000
+"""Values of filters that are transformed at a time, 0.8 MB in float64."""
 
 _G = torch.tensor(
     [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
@@ -61,12 +66,23 @@ def _moments(total: Tensor, squares: Tensor, pixels: int) -> Moments:
 def transform_filters(weight: Tensor, enlarge: bool = False) -> Tensor:
     """`(Co, Ci, 3, 3)` -> `(36, Ci, Co)` of the same type: G g G', computed in float64; `(25, Ci, Co)` where
     `enlarge`, those whose products are not zero."""
-    g = _G.to(weight.device)
-    patches = torch.einsum("ai,bj,ocij->abco", g, g, weight.detach().double())
-    if enlarge:
-        kept = torch.tensor([0, 1, 3, 4, 5], device=weight.device)
-        patches = patches[kept][:, kept]
-    return patches.flatten(0, 1).to(weight.dtype).contiguous()
+    g = _G if not enlarge else _G[[0, 1, 3, 4, 5]]
+    both = torch.kron(g, g).to(weight.device)  # (36, 9), or (25, 9)
+    wanted, channels = weight.shape[:2]
+    out = weight.new_empty(len(both), channels, wanted)
+    step = max(
+        1, FILTER_ELEMENTS // (len(both) * wanted)
+    )  # input channels at a time, so that float64 stays small
+    weight = weight.detach()
+
+    def work(numbers: Iterator[int]) -> None:
+        for n in numbers:
+            part = slice(n * step, (n + 1) * step)
+            rows = weight[:, part].permute(2, 3, 1, 0).double().reshape(9, -1)
+            out[:, part] = (both @ rows).view(len(both), -1, wanted)
+
+    share_out(work, -(-channels // step))
+    return out
 
 
 def conv3x3(
@@ -256,8 +272,31 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "winograd", initializer=torch.set_num_threads, initargs=(1,))
 
 
+_KEEPS: ContextVar[bool] = ContextVar("keeps", default=True)
+
+
+@contextmanager
+def filters_kept(model: nn.Module, keep: bool) -> Iterator[None]:
+    """While it lasts, and in this thread, transformed filters are kept once they are made, as they are outside of it,
+    or (not `keep`) made for one use and let go, as are at once those that `model` holds.
+
+    To make them costs a tenth to a quarter of a convolution of 64 x 64 positions, and for fewer than that they are then
+    not made at all. What is computed is the same up to rounding.
+    """
+    if not keep:
+        for module in model.modules():
+            if isinstance(module, Filters):
+                module.transformed = None
+    before = _KEEPS.set(keep)
+    try:
+        yield
+    finally:
+        _KEEPS.reset(before)
+
+
 class Filters(nn.Module):
-    """Transformed filters of a convolution, made when they are first needed and kept: `filters() -> (36, Ci, Co)`."""
+    """Transformed filters of a convolution, `filters() -> (36, Ci, Co)`, made when they are first needed and kept where
+    `filters_kept` says so."""
 
     def __init__(self, conv: nn.Conv2d, enlarge: bool = False) -> None:
         super().__init__()
@@ -265,9 +304,16 @@ class Filters(nn.Module):
         self.register_buffer("transformed", None, persistent=False)
 
     def forward(self) -> Tensor:
-        if self.transformed is None:
-            self.transformed = transform_filters(self.weight, self.enlarge)
-        return self.transformed
+        if self.transformed is not None:
+            return self.transformed
+        made = transform_filters(self.weight, self.enlarge)
+        if _KEEPS.get():
+            self.transformed = made
+        return made
+
+    def size(self) -> int:
+        """Bytes of the transformed filters."""
+        return (25 if self.enlarge else 36) * self.weight.numel() // 9 * self.weight.element_size()
 
 
 class WinogradConv2d(nn.Module):
@@ -290,13 +336,13 @@ class WinogradConv2d(nn.Module):
         return y.permute(0, 3, 1, 2)
 
 
-SMALLEST = 32 * 32
-"""Pixels below which the direct convolution is as fast."""
+SMALLEST, SMALLEST_ANEW = 32 * 32, 64 * 64
+"""Pixels below which the direct convolution is as fast: where filters are kept, and where they are made anew."""
 
 
 def pays(x: Tensor) -> bool:
     """Whether `conv3x3` is of use for features `(B, C, H, W)`: large enough, float32, on a CPU, no gradient asked."""
-    large = x.shape[-2] * x.shape[-1] >= SMALLEST
+    large = x.shape[-2] * x.shape[-1] >= (SMALLEST if _KEEPS.get() else SMALLEST_ANEW)
     return large and x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
