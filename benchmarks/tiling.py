@@ -1,8 +1,8 @@
 """What tiles cost and how close they come: PSNR against the whole photo, time, and peak memory against the account.
 
     python benchmarks/tiling.py                                       # tiny, a procedural scene, tiles of 128 to 384
-    python benchmarks/tiling.py --photos ../shared/data/kodak24 --limit 4 --json tiling.json
-    python benchmarks/tiling.py --settings --tiles 256 384 --photos ../shared/data/coco128/train2017 --limit 6
+    python benchmarks/tiling.py --photos kodak24 --limit 4 --json tiling.json
+    python benchmarks/tiling.py --settings --tiles 256 384 --photos coco128/train2017 --limit 6
     python benchmarks/tiling.py --restorer preset:sd_turbo --tiles 256 --size 384x512          # 10 minutes, 7 GB
     python benchmarks/tiling.py --restorer preset:sd_turbo --tiles 256 --memory 2160x3840      # 5 minutes, 8 GB
 
