@@ -61,6 +61,7 @@ def run_stage(
     for photo in range(batch):
         hand_back()
         known = None if look is None or len(grid) == 1 else gather(stage, grid, photo, look[photo])
+        hand_back()
         canvases = [Canvas(grid, stride) for stride in strides]
         for row, column in grid:
             with SharedStatistics(grid.tile, [grid.core(row, column)], known) if known else nullcontext():

@@ -7,9 +7,9 @@ What is exchanged, module by module (composition: the network's own loops run as
 - nearest-neighbour enlarging and the 3x3 convolution behind it: one Winograd convolution of the small picture;
 - every other dense 3x3 convolution of stride 1: Winograd, see `winograd.py`.
 
-The parameters are shared with the network that it was made of; transformed filters, made when they are first needed,
-take four times the memory of the filters that they stand for. Not for training, not for saving. Written by us,
-Apache-2.0.
+The parameters are shared with the network that it was made of; transformed filters take four times the memory of the
+filters that they stand for and are kept or made for each use, see `winograd.filters_kept`. Not for training, not for
+saving. Written by us, Apache-2.0.
 """
 
 from __future__ import annotations
