@@ -274,3 +274,23 @@ def test_photos_below_the_gate_are_left_alone(image, tmp_path):
 def test_a_gate_that_is_not_there_is_told(pipe, image):
     with pytest.raises(ValueError, match="no gate"):
         pipe(image, gate=0.5)
+
+
+def test_number_type_of_one_call(pipe, model, image, tmp_path):
+    before = {name: value.data_ptr() for name, value in model.named_parameters()}
+    model.save_pretrained(tmp_path)
+    for dtype in ("bfloat16", "float16"):
+        wanted = RestorationPipeline.from_pretrained(tmp_path, dtype=dtype)(image, "det", seed=3)
+        assert np.array_equal(pipe(image, "det", seed=3, dtype=dtype), wanted)
+    assert np.array_equal(pipe(image, dtype=torch.float32), pipe(image))
+    assert {name: value.data_ptr() for name, value in model.named_parameters()} == before
+    with pytest.raises(ValueError, match="dtype must be"):
+        pipe(image, dtype="int8")
+
+
+def test_a_pipeline_in_another_number_type_shares_what_stays(pipe):
+    assert pipe.to_dtype("float32") is pipe
+    half = pipe.to_dtype("float16")
+    assert half.model.vae.encoder.conv_in.weight is pipe.model.vae.encoder.conv_in.weight
+    assert half.model.prior.unet.conv_in.weight.dtype == torch.float16
+    assert half.to_dtype("float16") is half and half.to_dtype("bfloat16").model.dtype == torch.bfloat16

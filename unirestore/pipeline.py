@@ -10,6 +10,7 @@ fidelity knob, and words for what goes wrong. Apache-2.0.
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ from .models.unirestore import UniRestore
 from .models.winograd import filters_kept
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""Names of the number types that `from_pretrained` takes."""
+"""Names of the number types that the network may be in; in "float16" only its prior is."""
 
 
 class RestorationPipeline:
@@ -47,7 +48,7 @@ class RestorationPipeline:
     """
 
     def __init__(self, model: UniRestore, *, accelerated: bool = True) -> None:
-        self.model = model.eval()
+        self.model, self.accelerated = model.eval(), accelerated
         weight = next(model.parameters())
         fast = accelerated and weight.device.type == "cpu" and weight.dtype == torch.float32
         self._model = accelerate(model) if fast else model
@@ -70,15 +71,29 @@ class RestorationPipeline:
 
         Raises ValueError for another dtype, and what `UniRestore.from_pretrained` raises.
         """
-        kind = DTYPES.get(str(dtype).removeprefix("torch."))
-        if kind is None:
-            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        kind = _number_type(dtype)
         model = build_restorer(name)
         # torch's own `to`: that of diffusers warns of a conversion that is meant
-        nn.Module.to(model, device, torch.float32 if kind == torch.float16 else kind)
-        if kind == torch.float16:
-            model.prior.to(kind)
+        nn.Module.to(model, device, _outside_prior(kind))
+        model.prior.to(kind)
         return cls(model, accelerated=accelerated)
+
+    def to_dtype(self, dtype: str | torch.dtype) -> RestorationPipeline:
+        """A pipeline around a copy of the network in another number type, as `from_pretrained` would load it; itself
+        where it is in that already. Copied are only the values whose type changes. From fewer bits to more nothing is
+        regained. Raises ValueError for another dtype."""
+        kind = _number_type(dtype)
+        copies = {}
+        for name, value in (*self.model.named_parameters(), *self.model.named_buffers()):
+            wanted = kind if name.startswith("prior.") else _outside_prior(kind)
+            if value.is_floating_point() and value.dtype != wanted:
+                copy_ = value.detach().to(wanted)
+                copies[id(value)] = nn.Parameter(copy_, False) if isinstance(value, nn.Parameter) else copy_
+            else:
+                copies[id(value)] = value
+        if all(id(value) == number for number, value in copies.items()):
+            return self
+        return type(self)(copy.deepcopy(self.model, copies), accelerated=self.accelerated)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -101,6 +116,7 @@ class RestorationPipeline:
         seed: int = 0,
         steps: int = 1,
         gate: float | None = None,
+        dtype: str | torch.dtype | None = None,
     ) -> Any:
         """Restores one photo or a list of them, each at its own size from 1x1 up.
 
@@ -116,6 +132,8 @@ class RestorationPipeline:
             steps: of the prior, 1 to 4.
             gate: 0 to 1: photos that the network finds less likely degraded than this come back as they are, at a few
                 percent of the price; None restores all. See `UniRestore.degradation`.
+            dtype: number type of the network in this call, as for `from_pretrained`, by a copy that is converted for it
+                and let go; None: the one it is in. For many calls take `to_dtype` once.
 
         Returns:
             For each photo the same kind as was given, a Pillow image for a path; pictures in [0, 1] or 8 bits (a
@@ -126,6 +144,17 @@ class RestorationPipeline:
             FloatingPointError where the network gives NaN or infinity, naming the stage and what to do.
             MemoryError where memory runs out, naming the option that helps.
         """
+        if dtype is not None and (other := self.to_dtype(dtype)) is not self:
+            return other(
+                photos,
+                task,
+                strength=strength,
+                tile=tile,
+                color_fix=color_fix,
+                seed=seed,
+                steps=steps,
+                gate=gate,
+            )
         options = self.check(
             task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps, gate=gate
         )
@@ -269,6 +298,18 @@ def _check_finite(stage: str, *values: Tensor) -> None:
                 f"{stage}: values are no longer finite in {str(value.dtype).removeprefix('torch.')}; load the "
                 'restorer with dtype="float32", and if it is in that already, its weights are damaged'
             )
+
+
+def _number_type(dtype: str | torch.dtype) -> torch.dtype:
+    kind = DTYPES.get(str(dtype).removeprefix("torch."))
+    if kind is None:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    return kind
+
+
+def _outside_prior(kind: torch.dtype) -> torch.dtype:
+    """Activations of the autoencoder pass the largest number of float16."""
+    return torch.float32 if kind == torch.float16 else kind
 
 
 @contextmanager
