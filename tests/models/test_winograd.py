@@ -67,6 +67,11 @@ def test_norm_activation_residual_and_moments_in_one_pass(threads):
     seen = F.silu(x * scale[..., None, None] + shift[..., None, None])
     wanted = F.conv2d(seen, weight, padding=1) + bias[..., None, None] + residual
     assert relative(found, rows(wanted)) < 1e-5
+    place = rows(residual).clone()
+    over, _ = conv3x3(
+        rows(x), transform_filters(weight), bias, affine=(scale, shift), residual=place, overwrite=True
+    )
+    assert over is place and torch.equal(over, found)
     assert moments.pixels == 33 * 21
     variance, mean = torch.var_mean(wanted.double(), (2, 3), correction=0)
     torch.testing.assert_close(moments.mean, mean, rtol=1e-4, atol=1e-5)

@@ -91,7 +91,8 @@ class FusedResnetBlock(nn.Module):
             x = F.linear(x, block.conv_shortcut.weight.flatten(1), block.conv_shortcut.bias)
         shared = photo_moments(y.permute(0, 3, 1, 2))
         affine = _affine(block.norm2, moments if shared is None else shared)
-        y, _ = conv3x3(y, self.filters2(), block.conv2.bias, affine=affine, residual=x)
+        own = block.conv_shortcut is not None  # x is nobody else's then
+        y, _ = conv3x3(y, self.filters2(), block.conv2.bias, affine=affine, residual=x, overwrite=own)
         if block.output_scale_factor != 1:
             y /= block.output_scale_factor
         return y.permute(0, 3, 1, 2)

@@ -92,6 +92,7 @@ def conv3x3(
     *,
     affine: tuple[Tensor, Tensor] | None = None,
     residual: Tensor | None = None,
+    overwrite: bool = False,
     moments: bool = False,
     enlarge: bool = False,
 ) -> tuple[Tensor, Moments | None]:
@@ -103,6 +104,7 @@ def conv3x3(
         bias: `(Co,)` or `(B, Co)`.
         affine: scale and shift, `(B, Ci)` each: the input becomes `silu(x * scale + shift)` first, its padding zero.
         residual: `(B, H, W, Co)`, added to the result.
+        overwrite: the result is written over `residual` and takes no memory of its own.
         moments: give the moments of the result too, float64, for the norm that follows.
         enlarge: convolve x enlarged to `(B, 2H, 2W, Ci)` by nearest neighbour; `filters` are
             `transform_filters(weight, enlarge=True)`.
@@ -117,7 +119,7 @@ def conv3x3(
     down, across = -(-height // TILE), -(-width // TILE)  # patches
     rows = min(down, max(1, STRIP_ELEMENTS // (36 * across * max(channels, wanted))))
     starts = [(b, TILE * first) for b in range(batch) for first in range(0, down, rows)]
-    out = x.new_empty(batch, height, width, wanted)
+    out = residual if overwrite else x.new_empty(batch, height, width, wanted)
     sums = x.new_zeros(len(starts), 2, wanted) if moments else None
 
     def work(strips: Iterator[int]) -> None:
@@ -129,13 +131,13 @@ def conv3x3(
                 x[b], top * step // TILE - 1, None if affine is None else (affine[0][b], affine[1][b])
             )
             y = scratch.convolve(filters)[: bottom - top, :width]
+            if bias is not None:
+                y += bias if bias.ndim == 1 else bias[b]
             part = out[b, top:bottom]
-            if bias is None:
+            if residual is None:
                 part.copy_(y)
             else:
-                torch.add(y, bias if bias.ndim == 1 else bias[b], out=part)
-            if residual is not None:
-                part += residual[b, top:bottom]
+                torch.add(y, residual[b, top:bottom], out=part)
             if sums is not None:
                 flat = part.flatten(0, 1)
                 torch.sum(flat, 0, out=sums[n, 0])
