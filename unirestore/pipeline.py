@@ -144,20 +144,12 @@ class RestorationPipeline:
             FloatingPointError where the network gives NaN or infinity, naming the stage and what to do.
             MemoryError where memory runs out, naming the option that helps.
         """
-        if dtype is not None and (other := self.to_dtype(dtype)) is not self:
-            return other(
-                photos,
-                task,
-                strength=strength,
-                tile=tile,
-                color_fix=color_fix,
-                seed=seed,
-                steps=steps,
-                gate=gate,
-            )
-        options = self.check(
+        options = dict(
             task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps, gate=gate
         )
+        if dtype is not None and (other := self.to_dtype(dtype)) is not self:
+            return other(photos, **options)
+        self.check(**options)
         if isinstance(photos, (list, tuple)):
             return [self._restore(photo, **options) for photo in photos]
         return self._restore(photos, **options)
@@ -183,12 +175,17 @@ class RestorationPipeline:
         """
         photo = read_photo(source)
         restored = self(photo, **options)
-        if options.get("gate") is not None and np.array_equal(restored.pixels, photo.pixels):
-            path = isinstance(target, (str, Path))
-            if photo.format == (format or (format_of(target) if path else photo.format)):
-                content = source if isinstance(source, bytes) else Path(source).read_bytes()
-                return write_whole(target, content) if path else target.write(content)
-        write_photo(restored, target, format=format, quality=quality)
+        named = isinstance(target, (str, Path))
+        kind = format or (format_of(target) if named else photo.format)
+        passed = options.get("gate") is not None and np.array_equal(restored.pixels, photo.pixels)
+        if not passed or kind != photo.format:
+            write_photo(restored, target, format=format, quality=quality)
+            return
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if named:
+            write_whole(target, content)
+        else:
+            target.write(content)
 
     def check(self, **options: Any) -> dict[str, Any]:
         """The options of the call as they are. Raises ValueError for one that cannot be."""
@@ -246,7 +243,15 @@ class RestorationPipeline:
         )
 
     @torch.inference_mode()
-    def _tensor(
+    def _tensor(self, images: Tensor, *, gate: float | None, **options: Any) -> Tensor:
+        """`(B, 3, H, W)` in [0, 1] -> the same, float32, on the network's device; below the gate as they were."""
+        images = images.to(self.device, torch.float32)
+        if gate is None:
+            return self._restored(images, **options)
+        degraded = self._model.degradation(images) >= gate
+        return restore_where(degraded, images, lambda chosen: self._restored(images[chosen], **options))
+
+    def _restored(
         self,
         images: Tensor,
         *,
@@ -256,16 +261,8 @@ class RestorationPipeline:
         color_fix: str | None,
         seed: int,
         steps: int,
-        gate: float | None = None,
     ) -> Tensor:
-        """`(B, 3, H, W)` in [0, 1] -> the same, float32, on the network's device."""
-        images = images.to(self.device, torch.float32)
-        if gate is not None:
-            options = dict(
-                task=task, strength=strength, tile=tile, color_fix=color_fix, seed=seed, steps=steps
-            )
-            degraded = self._model.degradation(images) >= gate
-            return restore_where(degraded, images, lambda chosen: self._tensor(images[chosen], **options))
+        """`(B, 3, H, W)` float32 in [0, 1], where the network is -> the same."""
         generator = torch.Generator().manual_seed(seed) if seed else None
         size = images.shape[-2:]
         with (
@@ -274,9 +271,10 @@ class RestorationPipeline:
         ):
             if tile == "auto":
                 tile = tiling.choose_tile(self._model, *size) if images.ndim == 4 else None
-            restore = tiling.restore_whole if tile is None else partial(tiling.restore_tiled, tile=tile)
+            restore = self._model
+            if tile is not None:
+                restore = partial(tiling.restore_tiled, self._model, tile=tile)
             restored = restore(
-                self._model,
                 images,
                 task,
                 generator=generator,

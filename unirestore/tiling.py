@@ -29,12 +29,12 @@ from torch import Tensor
 from .models.sizes import check_images, pad_to, round_up, shrink
 from .models.statistics import Box, Moments, SharedStatistics, normalise
 from .models.tfa import border_sums
-from .models.unirestore import LATENT_STRIDE, UniRestore
+from .models.unirestore import LATENT_STRIDE, UniRestore, noise_seen
 from .models.winograd import filters_kept
 from .tile_grid import Canvas, Grid
 from .tile_memory import WIDE, choose_tile, hand_back, keeps_filters, memory_needed
 
-__all__ = ["choose_tile", "keeps_filters", "memory_needed", "restore_tiled", "restore_whole"]
+__all__ = ["choose_tile", "keeps_filters", "memory_needed", "restore_tiled"]
 
 STATISTICS = ("global", "tile")
 
@@ -132,8 +132,7 @@ def restore_tiled(
     height, width = images.shape[-2:]
     size = tuple(round_up(-(-length // scale), model.size_multiple) for length in (height, width))
     if max(size) <= tile // scale:
-        return restore_whole(
-            model,
+        return model(
             images,
             task,
             generator=generator,
@@ -150,7 +149,7 @@ def restore_tiled(
         if statistics == "global":
             look = torch.cat(seen.small, 1) if len(seen.small) > 1 else seen.small[0]
         latent, skips = _encode(model, seen.small[0], grid, low, look, generator, check)
-        noise = model._noise(latent, _noise_seen(noise, scale), generator)
+        noise = model._noise(latent, noise_seen(noise, scale), generator)
 
         def denoise(photo: int, boxes: Sequence[Box]) -> list[Tensor]:
             z, draw = (_crop(x[photo], boxes) for x in (latent, noise))
@@ -165,34 +164,6 @@ def restore_tiled(
         gates = _gates(model, skips, task, grid)
         picture = _ascend(model, x, skips, gates, task, seen, grid, scale, look, check)
     return picture[..., :height, :width]
-
-
-def restore_whole(
-    model: UniRestore,
-    images: Tensor,
-    task: str = "ir",
-    *,
-    noise: Tensor | float | None = None,
-    generator: torch.Generator | None = None,
-    num_inference_steps: int = 1,
-    candidates: Tensor | None = None,
-    check: Check | None = None,
-) -> Tensor:
-    """`model(images, task)`, each stage looked at by `check`; arguments as of `restore_tiled`."""
-    check = check or (lambda stage, *values: None)
-    encoding = model.encode(images, generator=generator)
-    check("encode", encoding.latent, *encoding.skips)
-    noise = _noise_seen(noise, model._scale(None))
-    latent = model.denoise(encoding.latent, noise, generator, num_inference_steps)
-    check("denoise", latent)
-    picture = model.decode(latent, encoding.skips, task, images, candidates)
-    check("decode", picture)
-    return picture
-
-
-def _noise_seen(noise: Tensor | float | None, scale: int) -> Tensor | float | None:
-    """Noise of the photo's size as the network sees it, see `UniRestore.forward`."""
-    return scale * shrink(noise, scale) if isinstance(noise, Tensor) and noise.ndim == 4 else noise
 
 
 def _checked(stage: Stage, name: str, check: Check | None) -> Stage:

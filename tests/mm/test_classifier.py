@@ -92,5 +92,5 @@ def test_a_stage_learns_and_its_weights_load_again(tmp_path):
     )
     images = batch["degraded"].float() / 255
     with torch.no_grad():
-        mine = stage.eval().network(stage._prepare[0]._prepared(images))
+        mine = stage.eval().network(stage.prepare(images))
         torch.testing.assert_close(again(images), mine, rtol=2e-2, atol=2e-2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unirestore.evaluation.detection import photo_weights
 from unirestore.evaluation.metrics import mean_present, ratio
 
 
@@ -39,9 +40,7 @@ class ClassificationScore:
             name -> `(B,)`: `top1`, `top5` (from six classes up), `mean-class` (mean over classes of the share of right
             answers), and `top1/<class>`. A class without pictures is nan and left out of the mean.
         """
-        weights = np.ones((1, self.images)) if weights is None else np.asarray(weights, np.float64)
-        if weights.ndim != 2 or weights.shape[1] != self.images or (weights < 0).any():
-            raise ValueError(f"weights must be (B, {self.images}), not negative: got shape {weights.shape}")
+        weights = photo_weights(weights, self.images)
         of_class = np.eye(len(self.names))[self.truth]  # (I, C)
         right = self._among(1)
         by_class = ratio(weights @ (right[:, None] * of_class), weights @ of_class)  # (B, C)

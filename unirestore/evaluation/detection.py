@@ -26,6 +26,17 @@ Prediction = tuple[np.ndarray, np.ndarray, np.ndarray]
 """What a detector says of one photo: boxes `(N, 4)` xyxy, scores `(N,)`, labels `(N,)`."""
 
 
+def photo_weights(weights: np.ndarray | None, images: int) -> np.ndarray:
+    """How often each of `images` photos counts, `(B, images)` float64; None: each once (B = 1).
+
+    Raises ValueError for another shape or a negative weight.
+    """
+    weights = np.ones((1, images)) if weights is None else np.asarray(weights, np.float64)
+    if weights.ndim != 2 or weights.shape[1] != images or (weights < 0).any():
+        raise ValueError(f"weights must be (B, {images}), not negative: got shape {weights.shape}")
+    return weights
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """The boxes of one photo.
@@ -140,9 +151,7 @@ class Matches:
         Returns:
             `(B, C, T)` in [0, 1], nan for a class without boxes.
         """
-        weights = np.ones((1, self.images)) if weights is None else np.asarray(weights, np.float64)
-        if weights.ndim != 2 or weights.shape[1] != self.images or (weights < 0).any():
-            raise ValueError(f"weights must be (B, {self.images}), not negative: got shape {weights.shape}")
+        weights = photo_weights(weights, self.images)
         if not self.classes:
             return np.zeros((len(weights), 0, len(IOU_THRESHOLDS)))
         return np.stack([entry.average_precision(weights) for entry in self.classes], axis=1)

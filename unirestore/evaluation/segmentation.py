@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unirestore.data.label_maps import IGNORED
+from unirestore.evaluation.detection import photo_weights
 from unirestore.evaluation.metrics import mean_present, ratio
 
 
@@ -74,9 +75,7 @@ class SegmentationScore:
             name -> `(B,)`: `mIoU`, `mAcc` (mean recall of the classes), `aAcc` (share of right pixels), and
             `IoU/<class>`. A class that neither truth nor answer holds is nan and left out of the means.
         """
-        weights = np.ones((1, self.images)) if weights is None else np.asarray(weights, np.float64)
-        if weights.ndim != 2 or weights.shape[1] != self.images or (weights < 0).any():
-            raise ValueError(f"weights must be (B, {self.images}), not negative: got shape {weights.shape}")
+        weights = photo_weights(weights, self.images)
         count = len(self.names)
         pooled = (weights @ self.matrices.reshape(self.images, -1)).reshape(-1, count, count)  # (B, C, C)
         return {name: 100 * value for name, value in _figures(pooled, self.names).items()}

@@ -63,14 +63,28 @@ class MeasuredTask(Protocol):
         """Back from the cache."""
 
 
-class DetectionTask:
+class _Task:
+    """What tasks share unless they say otherwise; `score` is theirs."""
+
+    score: Callable[..., Any]
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+
+    def own_scores(self, kept: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        """What the score says of each photo alone."""
+        return self.score(kept, truths).per_photo()
+
+    def importance(self, truths: Sequence[Any]) -> np.ndarray:
+        """All photos alike."""
+        return np.ones(len(truths))
+
+
+class DetectionTask(_Task):
     """Boxes; the network answers with boxes `(N, 4)` xyxy in its pixels, scores and labels."""
 
     name = "detection"
     metric = "COCO box AP at IoU 0.50:0.95, 100 detections per class, in percent"
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
 
     def truth(self, record: Any) -> Truth:
         """The boxes of one photo, its crowds flagged."""
@@ -133,7 +147,7 @@ class DetectionTask:
         )
 
 
-class SegmentationTask:
+class SegmentationTask(_Task):
     """Label maps; the network answers with `(H, W)` indices into `classes` at the size of its picture.
 
     Classes of a photo's label map are carried over by name; those that are not in `classes` do not count. Of an answer
@@ -142,9 +156,6 @@ class SegmentationTask:
 
     name = "segmentation"
     metric = "mean IoU over classes of the pixels of all photos (mmseg's IoUMetric), 255 left out, in percent"
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
 
     def label_map(self, record: Any) -> np.ndarray:
         """`(H, W)` of the photo, in `classes`. Raises ValueError where the photo has none."""
@@ -169,14 +180,6 @@ class SegmentationTask:
     def amounts(self, truths: Sequence[np.ndarray]) -> dict[str, int]:
         """Pixels of each class."""
         return {name: int(n) for name, n in zip(self.classes, np.sum(truths, axis=0), strict=True)}
-
-    def own_scores(self, kept: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
-        """mIoU of each photo alone."""
-        return self.score(kept, truths).per_photo()
-
-    def importance(self, truths: Sequence[np.ndarray]) -> np.ndarray:
-        """All photos alike."""
-        return np.ones(len(truths))
 
     def panels(
         self,
@@ -220,14 +223,11 @@ class SegmentationTask:
         return cv2.resize(answer.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-class ClassificationTask:
+class ClassificationTask(_Task):
     """Categories; the network answers with probabilities `(C,)` of `classes`."""
 
     name = "classification"
     metric = "share of pictures whose likeliest class is the true one, in percent"
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
 
     def truth(self, record: Any) -> int:
         """The category. Raises ValueError where the picture has none."""
@@ -250,14 +250,6 @@ class ClassificationTask:
         """Pictures of each class."""
         counts = np.bincount(np.array(truths), minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
-
-    def own_scores(self, kept: Sequence[np.ndarray], truths: Sequence[int]) -> np.ndarray:
-        """The probability of the true class."""
-        return self.score(kept, truths).per_photo()
-
-    def importance(self, truths: Sequence[int]) -> np.ndarray:
-        """All pictures alike."""
-        return np.ones(len(truths))
 
     def panels(
         self,

@@ -18,7 +18,7 @@ from mmengine.registry import HOOKS, MODELS
 from torch import Tensor, nn
 
 from .checkpoints import load_weights
-from .downstream_stage import ExportNetwork, jittered
+from .downstream_stage import JITTER, ExportNetwork, jittered_batch
 from .frozen import check_picture, load_exactly
 
 __all__ = ["ClassifierStage", "ExportClassifier", "FrozenClassifier", "build_classifier"]
@@ -45,6 +45,28 @@ def build_classifier(config: str | nn.Module, count: int) -> nn.Module:
     if config not in list_models():
         raise ValueError(f"torchvision has no model {config!r}; name another, or timm:NAME")
     return get_model(config, weights=None, num_classes=count)
+
+
+class Preparation(nn.Module):
+    """``(B, 3, H, W)`` RGB in [0, 1], any size -> what a classifier takes: square and normalised."""
+
+    def __init__(self, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.size = (int(size), int(size))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        resized = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False, antialias=True)
+        return (resized - self.mean) / self.std
+
+
+def check_outputs(network: nn.Module, prepare: Preparation, classes: Sequence[str]) -> None:
+    """Raises ValueError unless ``network``, in eval mode from here on, gives a logit for each of ``classes``."""
+    with torch.no_grad():
+        outputs = network.eval()(prepare(torch.zeros(1, 3, 8, 8, device=prepare.mean.device)))
+    if outputs.shape != (1, len(classes)):
+        raise ValueError(f"the classifier gives {tuple(outputs.shape)}; there are {len(classes)} classes")
 
 
 @MODELS.register_module()
@@ -77,20 +99,14 @@ class FrozenClassifier(nn.Module):
         std: Sequence[float] = STD,
     ) -> None:
         super().__init__()
-        self.classes, self.input_size = tuple(classes), int(input_size)
+        self.classes = tuple(classes)
         self.network = build_classifier(config, len(self.classes))
         if checkpoint is not None:
             load_exactly(self.network, load_weights(checkpoint)[0], checkpoint)
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.prepare = Preparation(input_size, mean, std)
+        check_outputs(self.network, self.prepare, self.classes)
         self.requires_grad_(False)
         self.train(False)
-        with torch.no_grad():
-            outputs = self(torch.zeros(1, 3, 8, 8, device=self.mean.device))
-        if outputs.shape != (1, len(self.classes)):
-            raise ValueError(
-                f"the classifier gives {tuple(outputs.shape)}; there are {len(self.classes)} classes"
-            )
 
     def train(self, mode: bool = True) -> FrozenClassifier:
         """Stays in eval mode whatever ``mode`` says."""
@@ -98,7 +114,7 @@ class FrozenClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` RGB in [0, 1], any size -> logits ``(B, C)``."""
-        return self.network(self._prepared(images))
+        return self.network(self.prepare(images))
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
         """The last feature map ``(B, C, h, w)`` before pooling, differentiable in ``images``."""
@@ -124,10 +140,8 @@ class FrozenClassifier(nn.Module):
         answers = []
         for photo in photos:
             check_picture(photo)
-            planes = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))[None].to(
-                self.mean.device
-            )
-            answers.append(self(planes / 255)[0].softmax(0).cpu().numpy())
+            planes = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))[None]
+            answers.append(self(planes.to(self.prepare.mean.device) / 255)[0].softmax(0).cpu().numpy())
         return answers
 
     def _logits_and_features(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -144,11 +158,6 @@ class FrozenClassifier(nn.Module):
             for handle in handles:
                 handle.remove()
         return logits, tuple(seen)
-
-    def _prepared(self, images: Tensor) -> Tensor:
-        size = (self.input_size, self.input_size)
-        resized = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
-        return (resized - self.mean) / self.std
 
 
 @MODELS.register_module()
@@ -175,10 +184,10 @@ class ClassifierStage(BaseModel):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        frozen = FrozenClassifier(classifier, None, classes, input_size=input_size, mean=mean, std=std)
-        self._prepare = [frozen]  # outside the module tree: it freezes, and holds the same network
-        self.network = frozen.network.requires_grad_(True)
         self.classes, self.jitter, self.seed = tuple(classes), jitter, seed
+        self.network = build_classifier(classifier, len(self.classes)).requires_grad_(True)
+        self.prepare = Preparation(input_size, mean, std)
+        check_outputs(self.network, self.prepare, self.classes)
 
     def forward(
         self, degraded: Tensor, category: Tensor, index: Tensor, mode: str = "loss", **batch: Any
@@ -186,15 +195,8 @@ class ClassifierStage(BaseModel):
         """Cross-entropy on ``degraded`` ``(B, 3, S, S)`` uint8 RGB; also the share of right answers."""
         pictures = degraded.float()
         if self.jitter:
-            pictures = torch.stack(
-                [
-                    jittered(x, self.seed * 1_000_003 + n)
-                    for x, n in zip(pictures, index.tolist(), strict=True)
-                ]
-            )
-        prepare = self._prepare[0]
-        prepare.mean, prepare.std = prepare.mean.to(pictures.device), prepare.std.to(pictures.device)
-        logits = self.network(prepare._prepared(pictures / 255))
+            pictures = jittered_batch(pictures, index, self.seed, JITTER)
+        logits = self.network(self.prepare(pictures / 255))
         right = (logits.argmax(1) == category).float().mean()
         return {"loss_ce": F.cross_entropy(logits, category), "accuracy": right.detach()}
 

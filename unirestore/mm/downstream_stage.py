@@ -91,16 +91,19 @@ class DownstreamStage(BaseModel):
         """The network's own losses on `degraded` `(B, 3, S, S)` uint8 RGB with the annotations of the batch."""
         pictures = degraded.float()
         if self.jitter:
-            pictures = torch.stack(
-                [
-                    jittered(x, self.seed * 1_000_003 + n, **self.jitter)
-                    for x, n in zip(pictures, index.tolist(), strict=True)
-                ]
-            )
+            pictures = jittered_batch(pictures, index, self.seed, self.jitter)
         inputs = list(pictures.flip(1))  # BGR 0-255, as mmdet and mmseg load it
         samples = self.samples(pictures, **batch)
         ready = self.network.data_preprocessor({"inputs": inputs, "data_samples": samples}, True)
         return self.network.loss(ready["inputs"].contiguous(), ready["data_samples"])
+
+
+def jittered_batch(
+    pictures: Tensor, index: Tensor, seed: int, ranges: Mapping[str, tuple[float, float]]
+) -> Tensor:
+    """`(B, 3, S, S)`, each `jittered` by its own draw: that of `seed` and of its place in `index` `(B,)`."""
+    places = zip(pictures, index.tolist(), strict=True)
+    return torch.stack([jittered(x, seed * 1_000_003 + n, **ranges) for x, n in places])
 
 
 def jittered(

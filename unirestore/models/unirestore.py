@@ -13,7 +13,7 @@ state on modules; any picture size; the sizes are presets of one architecture; s
 `CandidateFusion` (ours) in place of the bare decoder picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -307,6 +307,7 @@ class UniRestore(ModelMixin, ConfigMixin):
         num_inference_steps: int = 1,
         candidates: torch.Tensor | None = None,
         gate: float | None = None,
+        check: Callable[..., object] | None = None,
     ) -> torch.Tensor | list[torch.Tensor]:
         """Restores pictures for a task.
 
@@ -320,6 +321,8 @@ class UniRestore(ModelMixin, ConfigMixin):
             candidates: classical restorations as from `stack_candidates`, computed here where None.
             gate: 0 to 1: pictures whose `degradation` lies below come back as they are, bit for bit, for the small
                 price of that estimate; None restores all.
+            check: called as `check(stage, *values)` with what each of "encode", "denoise" and "decode" makes; what it
+                raises ends the call.
 
         Raises TypeError or ValueError for images, task, output, noise, steps or gate that cannot be used.
         """
@@ -330,24 +333,33 @@ class UniRestore(ModelMixin, ConfigMixin):
                 raise ValueError(f"gate must lie in [0, 1] and goes with pictures, got {gate} for {output}")
 
             def restore(indices: torch.Tensor) -> torch.Tensor:
-                per_picture = [
-                    x[indices] if isinstance(x, torch.Tensor) and x.ndim >= 4 and len(x) == len(images) else x
-                    for x in (noise, candidates)
-                ]
-                noise_, candidates_ = per_picture
+                chosen = (_of_pictures(x, indices, len(images)) for x in (images, noise, candidates))
+                pictures, own_noise, own_candidates = chosen
                 return self(
-                    images[indices], task, output, generator, noise_, num_inference_steps, candidates_
+                    pictures,
+                    task,
+                    generator=generator,
+                    noise=own_noise,
+                    num_inference_steps=num_inference_steps,
+                    candidates=own_candidates,
+                    check=check,
                 )
 
             return restore_where(self.degradation(images) >= gate, images, restore)
         scale = self._scale(None if output == "image" else 1)
+        look = check or _no_check
         encoding = self.encode(images, generator=generator, scale=scale)
-        if scale > 1 and isinstance(noise, torch.Tensor) and noise.ndim == 4:
-            noise = scale * shrink(noise, scale)  # the mean of s x s normal draws, times s, is a normal draw
+        look("encode", encoding.latent, *encoding.skips)
         latent = self.denoise(
-            encoding.latent, noise=noise, generator=generator, num_inference_steps=num_inference_steps
+            encoding.latent,
+            noise=noise_seen(noise, scale),
+            generator=generator,
+            num_inference_steps=num_inference_steps,
         )
-        return self.decode(latent, encoding.skips, task, images, candidates, output=output, scale=scale)
+        look("denoise", latent)
+        made = self.decode(latent, encoding.skips, task, images, candidates, output=output, scale=scale)
+        look("decode", *([made] if output == "image" else made))
+        return made
 
     def encode(
         self,
@@ -606,6 +618,22 @@ class _PromptChain:
     def adapt(self, level: int, x: torch.Tensor) -> torch.Tensor:
         x, self.prompt = self.modules[level](x, self.skips[TAPS - 1 - level], self.prompt)
         return x
+
+
+def noise_seen(noise: torch.Tensor | float | None, scale: int) -> torch.Tensor | float | None:
+    """Noise of a photo's size, as of the photo shrunk by `scale`: the mean of s x s normal draws, times s, is one."""
+    if scale > 1 and isinstance(noise, torch.Tensor) and noise.ndim == 4:
+        return scale * shrink(noise, scale)
+    return noise
+
+
+def _of_pictures(x: torch.Tensor | float | None, indices: torch.Tensor, count: int):
+    """The rows `indices` of what has one for each of `count` pictures; anything else as it is."""
+    return x[indices] if isinstance(x, torch.Tensor) and x.ndim >= 4 and len(x) == count else x
+
+
+def _no_check(stage: str, *values: torch.Tensor) -> None:
+    """Where nobody looks."""
 
 
 def _draw(shape: Sequence[int], generator: torch.Generator | None, like: torch.Tensor) -> torch.Tensor:

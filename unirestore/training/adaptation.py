@@ -27,7 +27,7 @@ from unirestore.models.priors import NoPrior
 
 from .autoencoder import edge_loss
 from .restoration import STARTS, one_step
-from .stage import TrainingStage
+from .stage import AFTER_LATENT, TrainingStage
 
 BOXES = ("boxes", "labels")
 
@@ -63,7 +63,7 @@ class AdaptationStage(TrainingStage):
         downstream: Mapping[str, Any] | nn.Module | None,
         task: str = "det",
         copy_from: str | None = None,
-        trains: Sequence[str] = ("tfa", "prompts", "fusion", "detail"),
+        trains: Sequence[str] = AFTER_LATENT,
         task_weight: float = 0.1,
         term_weights: Mapping[str, float] | None = None,
         feature_weight: float = 1.0,
@@ -195,7 +195,7 @@ def truth_of(downstream: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ValueError where the batch lacks one.
     """
-    names = getattr(downstream, "truth", BOXES)
+    names = _learns_from(downstream)
     if lacking := [name for name in names if name not in batch]:
         raise ValueError(
             f"the downstream network learns from {', '.join(lacking)}, which the batches lack; label maps come with "
@@ -204,9 +204,13 @@ def truth_of(downstream: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any]:
     return {name: batch[name] for name in names}
 
 
+def _learns_from(downstream: nn.Module) -> tuple[str, ...]:
+    return getattr(downstream, "truth", BOXES)
+
+
 def check_labelled(batch: Mapping[str, Any], downstream: nn.Module) -> None:
     """Raises ValueError for pictures without annotations before a detector: no boxes would teach to hide objects."""
-    labelled = batch.get("labelled") if "boxes" in getattr(downstream, "truth", BOXES) else None
+    labelled = batch.get("labelled") if "boxes" in _learns_from(downstream) else None
     if labelled is not None and not bool(labelled.all()):
         names = [name for name, known in zip(batch.get("name", ()), labelled.tolist()) if not known]
         raise ValueError(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from unirestore.models.loading import build_restorer
 
 from .adaptation import AdaptationStage
-from .stage import TrainingStage
+from .stage import AFTER_LATENT, TrainingStage
 
 
 @MODELS.register_module()
@@ -45,7 +45,7 @@ class JointStage(TrainingStage):
         *,
         restorer: str | Path | Mapping[str, Any] | nn.Module,
         tasks: Mapping[str, Mapping[str, Any]],
-        trains: Sequence[str] = ("tfa", "prompts", "fusion", "detail"),
+        trains: Sequence[str] = AFTER_LATENT,
         seed: int = 0,
     ) -> None:
         if not tasks:

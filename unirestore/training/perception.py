@@ -19,7 +19,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .autoencoder import edge_loss
-from .stage import TrainingStage
+from .stage import AFTER_LATENT, TrainingStage
 
 
 @MODELS.register_module()
@@ -33,7 +33,7 @@ class PerceptionStage(TrainingStage):
     def __init__(
         self,
         *,
-        trains: Sequence[str] = ("tfa", "prompts", "fusion", "detail"),
+        trains: Sequence[str] = AFTER_LATENT,
         edge_weight: float = 1.0,
         **stage: Any,
     ) -> None:

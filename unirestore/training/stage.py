@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from unirestore.models import UniRestore
 from unirestore.models.loading import build_restorer
 
+AFTER_LATENT = ("tfa", "prompts", "fusion", "detail")
+"""Groups of parameters that follow the latent: what adaptations and stage 1b train."""
+
 
 class TrainingStage(BaseModel):
     """A restorer, the parts of it that learn, and how a batch becomes losses.
