@@ -4,7 +4,8 @@
     python tools/measure.py configs/uniremoval_table.py [MORE.py ...] [--work-dir DIR] [--cfg-options key=value ...]
 
 Each config's `measure` (see `unirestore.mm.measure`) gives report.json, report.md and report.html in
-DIR/NAME_OF_CONFIG. The restorer is the one that `measure` names, else DIR/NAME_OF_CONFIG/restorer.
+DIR/NAME_OF_CONFIG. The restorer is the one that `measure` names, else DIR/NAME_OF_CONFIG/restorer. Then DIR/index.html
+leads to all reports in DIR; without a config that is all that happens.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from unirestore.evaluation import write_index
 from unirestore.mm.measure import measure_from_config
 
 
@@ -22,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("configs", nargs="+", help="config files with a `measure`")
+    parser.add_argument("configs", nargs="*", help="config files with a `measure`")
     parser.add_argument("--work-dir", default="work_dirs", help="folder of the reports")
     parser.add_argument(
         "--cfg-options", nargs="+", action=DictAction, help="override settings of all configs"
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not config.get("measure"):
             parser.error(f"{path} has no measure=dict(...)")
         measure_from_config(config.measure.to_dict(), Path(args.work_dir) / Path(path).stem)
+    print(f"all reports: {write_index(args.work_dir)}")
 
 
 if __name__ == "__main__":

@@ -127,9 +127,12 @@ def main(argv: list[str] | None = None) -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the other ranks are done; measuring needs one
     if measure is not None and not args.no_measure and runner.rank == 0:
+        from unirestore.evaluation import write_index
         from unirestore.mm.measure import measure_from_config
 
         measure_from_config(measure, runner.work_dir)
+        if args.work_dir is None:  # else its parent may be any folder of the user's
+            print(f"all reports: {write_index(Path(runner.work_dir).parent)}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from unirestore.evaluation.bootstrap import Interval, compare
 from unirestore.evaluation.detection import Truth, match
 from unirestore.evaluation.gain import Condition, GainReport, measure_gain
 from unirestore.evaluation.image_quality import psnr, ssim
+from unirestore.evaluation.index_page import write_index
 from unirestore.evaluation.metrics import DetectionScore
 from unirestore.evaluation.report import write_report
 from unirestore.evaluation.segmentation import SegmentationScore, confusion
@@ -28,5 +29,6 @@ __all__ = [
     "psnr",
     "restorer_arm",
     "ssim",
+    "write_index",
     "write_report",
 ]

@@ -44,7 +44,7 @@ def write_report(report: GainReport, folder: str | Path, *, title: str | None = 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        "json": json.dumps(to_json(report), indent=1, allow_nan=False) + "\n",
+        "json": json.dumps({"title": title, **to_json(report)}, indent=1, allow_nan=False) + "\n",
         "md": to_markdown(report, title=title),
         "html": render_page(report, title=title),
     }
@@ -76,6 +76,8 @@ def to_json(report: GainReport) -> dict[str, Any]:
             "versions": versions(),
             "task": report.task,
             "classes": list(report.classes),
+            "key": {"figure": key_figure(report), "title": layout_of(report).title(key_figure(report))},
+            "arm": chosen_arm(report),
             "conditions": {
                 name: {
                     "photos": condition.photos,
@@ -136,6 +138,14 @@ def key_figure(report: GainReport) -> str:
     steady = layout.steady_class
     known = steady and all(condition.amounts.get(steady, 0) for condition in report.conditions.values())
     return f"{layout.by_class}{steady}" if known else layout.key
+
+
+def chosen_arm(report: GainReport) -> str:
+    """The arm that a report is about: that of the task, or else the last one measured."""
+    arms = list(dict.fromkeys(arm for c in report.conditions.values() for arm in c.arms))
+    others = [arm for arm in arms if arm not in (NONE, CLEAN)] or [NONE]
+    aim = layout_of(report).picture_arm
+    return aim if aim in others else others[-1]
 
 
 def columns(report: GainReport) -> list[str]:

@@ -1,0 +1,98 @@
+"""An index over the reports of many runs: one page that says what each found and leads to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from unirestore.evaluation.arms import NONE
+from unirestore.evaluation.page_style import page
+from unirestore.evaluation.report import number
+from unirestore.evaluation.report_layout import LAYOUTS
+
+INDEX = "index.html"
+
+
+def write_index(root: str | Path) -> Path:
+    """Write `root/index.html` over every `report.json` below `root`, the newest first -> its path.
+
+    A file that is no report is listed as such, and the rest goes on.
+
+    Raises:
+        FileNotFoundError: there is no report below `root`.
+    """
+    root = Path(root)
+    found = sorted(root.rglob("report.json"), key=lambda path: (-path.stat().st_mtime, str(path)))
+    if not found:
+        raise FileNotFoundError(
+            f"no report.json below {root}; tools/measure.py and tools/train.py write some"
+        )
+    body = "".join(_run(path, root) for path in found)
+    lead = (
+        f"{len(found)} measurement{'s' * (len(found) > 1)}, the newest first. Each row leads to a page with all arms, "
+        "charts and pictures. Differences are paired by photo; the range beside each holds 95 % of the resamples."
+    )
+    path = root / INDEX
+    partial = path.with_suffix(".html.part")
+    partial.write_text(page("What was measured", lead, body), encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def _run(path: Path, root: Path) -> str:
+    """The section of one run."""
+    folder = path.parent.relative_to(root)
+    when = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        rows = "".join(_row(stored, name, stored["conditions"][name]) for name in stored["conditions"])
+        head, arm, title = stored["key"]["title"], stored["arm"], stored.get("title") or str(folder)
+        networks = [layout.network for layout in LAYOUTS.values()]
+        who = ", ".join(str(stored["protocol"][key]) for key in networks if key in stored["protocol"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return (
+            f"<section><div class='top'><h2>{escape(str(folder))}</h2><p class='soft'>{when}</p></div>"
+            f"<p class='bad'>{escape(path.name)} cannot be read as a report of this version "
+            f"({escape(type(error).__name__)}: {escape(str(error))}); measure again</p></section>"
+        )
+    link = quote((folder / "report.html").as_posix())
+    cells = (
+        escape(head),
+        "photos",
+        f"<code>{NONE}</code>",
+        f"<code>{escape(arm)}</code>",
+        "gain",
+        "gap closed",
+    )
+    return (
+        f"<section><div class='top'><h2><a href='{link}'>{escape(title)}</a></h2>"
+        f"<p class='soft'>{escape(str(folder))}; {escape(who + '; ' if who else '')}{when}</p></div>"
+        f"<div class='wide'><table><thead><tr>{''.join(f'<th>{cell}</th>' for cell in cells)}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _row(stored: dict[str, Any], name: str, condition: dict[str, Any]) -> str:
+    """What the run's arm gave on one condition."""
+    figure, arms = stored["key"]["figure"], condition["arms"]
+    before = number(arms[NONE]["figures"][figure]["value"])
+    after = gain = gap = "–"
+    if stored["arm"] in arms and stored["arm"] != NONE:
+        row = arms[stored["arm"]]
+        after, delta = number(row["figures"][figure]["value"]), row["deltas"][figure]
+        gain = _range(delta, "+.1f")
+        closed = (row.get("gap_closed") or {}).get(figure)
+        if closed and closed["value"] is not None:
+            gap = _range({k: 100 * v if v is not None else None for k, v in closed.items()}, ".0f", " %")
+    values = (escape(name), str(condition["photos"]), before, after, gain, gap)
+    return f"<tr>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+
+
+def _range(value: dict[str, float | None], pattern: str, unit: str = "") -> str:
+    low, high = number(value["low"], pattern), number(value["high"], pattern)
+    return f"{number(value['value'], pattern)}{unit} <small>[{low}, {high}]</small>"
