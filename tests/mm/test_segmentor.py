@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 import unirestore.training  # noqa: F401
 from unirestore.mm import FrozenSegmentor, SegmentorStage, measure_from_config, read_config
-from unirestore.mm.segmentor import seg_samples
+from unirestore.mm.pixels import seg_samples
 
 MODEL = "configs/_base_/camvid_segmentor_model.py"
 CAMVID = tuple(Config.fromfile("configs/_base_/camvid_classes.py").camvid_classes)

@@ -56,9 +56,12 @@ class PairedDataset(Dataset):
             restorations of the degraded crop, so that the workers compute them and not the training loop.
         label_map_classes: items then hold `label_map`, `(S, S)` uint8 indices into these names, 255 for everything
             else; None leaves label maps out.
+        depth: items then hold `depth`, `(S, S)` float32 metres, the sky far. A crop that is enlarged keeps its metres:
+            nothing has moved, the picture is one through a longer lens. Since no network can tell that lens from a
+            nearer place, one that is to say metres wants `resize` near (1, 1).
 
     Raises:
-        ValueError: an argument is out of its range; later, with `label_map_classes`: a picture has no label map.
+        ValueError: an argument is out of its range; later, with `label_map_classes` or `depth`: a picture has none.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class PairedDataset(Dataset):
         weights: Sequence[float] | None = None,
         candidates: Sequence[str] = (),
         label_map_classes: Sequence[str] | None = None,
+        depth: bool = False,
     ) -> None:
         self.sources = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         if not self.sources or any(len(source) == 0 for source in self.sources):
@@ -104,6 +108,7 @@ class PairedDataset(Dataset):
             raise ValueError(f"unknown candidates {unknown}; known: {', '.join(CANDIDATES)}")
         self.candidates = tuple(candidates)
         self.label_map_classes = None if label_map_classes is None else tuple(label_map_classes)
+        self.depth = bool(depth)
         self.size, self.degradation, self.seed = int(size), degradation, int(seed)
         self.length = int(length) if length is not None else sum(len(source) for source in self.sources)
         self.resize, self.long_side = (float(resize[0]), float(resize[1])), long_side
@@ -139,6 +144,8 @@ class PairedDataset(Dataset):
         )
         if self.label_map_classes is not None:
             item["label_map"] = torch.from_numpy(self._label_map(crop))
+        if self.depth:
+            item["depth"] = torch.from_numpy(_depth(crop))
         if self.candidates:
             item["candidates"] = torch.stack(
                 [_to_tensor(CANDIDATES[name](degraded)) for name in self.candidates]
@@ -234,11 +241,11 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack items: `degraded`, `clean` and, where there is one, `real` uint8 `(B, 3, S, S)`, `candidates`, where there
-    are any, uint8 `(B, K, 3, S, S)`, `label_map`, where there is one, uint8 `(B, S, S)`, `labelled` bool `(B,)`,
-    `index` and `category` int64 `(B,)`; the rest become lists of length B.
+    are any, uint8 `(B, K, 3, S, S)`, `label_map` and `depth`, where there are some, uint8 and float32 `(B, S, S)`,
+    `labelled` bool `(B,)`, `index` and `category` int64 `(B,)`; the rest become lists of length B.
     """
     batch: dict[str, Any] = {key: [item[key] for item in items] for key in items[0]}
-    for key in {"degraded", "clean", "real", "candidates", "label_map"} & batch.keys():
+    for key in {"degraded", "clean", "real", "candidates", "label_map", "depth"} & batch.keys():
         batch[key] = torch.stack(batch[key])
     for key in {"index", "category"} & batch.keys():
         batch[key] = torch.tensor(batch[key])
@@ -261,6 +268,12 @@ def _resize(plane: np.ndarray, size: int, interpolation: int) -> np.ndarray:
         if plane.shape[:2] == (size, size)
         else cv2.resize(plane, (size, size), interpolation=interpolation)
     )
+
+
+def _depth(crop: Sample) -> np.ndarray:
+    if crop.depth is None:
+        raise ValueError(f"{crop.name} has no depth, which depth=True asks for; name depth in its set")
+    return crop.depth.astype(np.float32)
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:

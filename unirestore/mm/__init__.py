@@ -31,10 +31,13 @@ _SEAM = (
     "hooks",
     "frozen",
     "downstream",
+    "pixels",
     "segmentor",
+    "depth",
     "downstream_stage",
     "detector_stage",
     "segmentor_stage",
+    "depth_stage",
     "classifier",
     "measure",
 )

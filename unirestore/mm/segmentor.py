@@ -13,22 +13,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from unirestore.data.label_maps import IGNORED
 
-from .frozen import FrozenNetwork, check_picture
+from .pixels import FrozenPixelNetwork
 
-__all__ = ["FrozenSegmentor", "seg_samples"]
+__all__ = ["FrozenSegmentor"]
 
 
 @MODELS.register_module()
-class FrozenSegmentor(FrozenNetwork):
+class FrozenSegmentor(FrozenPixelNetwork):
     """An mmseg segmentor in eval mode with frozen weights, differentiable in its input images.
 
     Args:
@@ -46,7 +43,6 @@ class FrozenSegmentor(FrozenNetwork):
         ValueError: the weights do not fit the config, or a class of ``classes`` is unknown to the segmentor.
     """
 
-    scope: ClassVar[str] = "mmseg"
     truth: ClassVar[tuple[str, ...]] = ("label_map",)
 
     def __init__(
@@ -68,12 +64,6 @@ class FrozenSegmentor(FrozenNetwork):
         """The mmseg model."""
         return self.network
 
-    def _prepare(self, images: Tensor, samples: list[Any] | None) -> tuple[Tensor, list[Any]]:
-        """mmseg's preprocessor wants samples where its ``test_cfg`` pads."""
-        if samples is None:
-            samples = seg_samples(tuple(images.shape[-2:]), [None] * len(images))
-        return super()._prepare(images, samples)
-
     def loss_and_features(
         self, images: Tensor, label_map: Tensor
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
@@ -90,25 +80,15 @@ class FrozenSegmentor(FrozenNetwork):
         Raises:
             ValueError: the shapes disagree, or an index lies outside ``classes`` and is not 255.
         """
-        if label_map.ndim != 3 or label_map.shape != (len(images), *images.shape[-2:]):
-            raise ValueError(
-                f"label_map is {tuple(label_map.shape)} for images {tuple(images.shape)}; give (B, H, W)"
-            )
-        label_map = label_map.to(self.device, torch.long)
+        label_map = self._checked_truth(images, label_map, "label_map").long()
         wrong = (label_map != IGNORED) & ((label_map < 0) | (label_map >= len(self.classes)))
         if bool(wrong.any()):
             raise ValueError(
                 f"the label map holds {int(label_map[wrong][0])}, but there are {len(self.classes)} classes: "
                 f"{', '.join(self.classes)}; other pixels are {IGNORED}"
             )
-        theirs = self._label_table[label_map]
-        samples = seg_samples(tuple(images.shape[-2:]), theirs)
-        inputs, samples = self._prepare(images, samples)
-        padding = (0, inputs.shape[-1] - images.shape[-1], 0, inputs.shape[-2] - images.shape[-2])
-        for sample, own in zip(samples, theirs, strict=True):
-            padded = F.pad(own, padding, value=int(self._label_table[IGNORED]))
-            sample.gt_sem_seg = PixelData(data=padded[None])
-        return self._loss_and_features(inputs, samples)
+        theirs = self._label_table
+        return self._pixel_loss(images, theirs[label_map], "gt_sem_seg", int(theirs[IGNORED]))
 
     @torch.no_grad()
     def predict(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -124,28 +104,5 @@ class FrozenSegmentor(FrozenNetwork):
         Raises:
             ValueError: a picture has another type or shape.
         """
-        found = []
-        for image in images:
-            check_picture(image)
-            planes = torch.from_numpy(np.array(image)).to(
-                self.device
-            )  # (H, W, 3), a copy: photos may be read-only
-            inputs, samples = self._prepare(
-                planes.permute(2, 0, 1)[None].float() / 255, seg_samples(image.shape[:2], [None])
-            )
-            answer = self.network.predict(inputs, samples)[0]
-            scores = answer.seg_logits.data[self._ours_to_theirs]  # (C, H, W)
-            found.append(scores.argmax(0).to(torch.uint8).cpu().numpy())
-        return found
-
-
-def seg_samples(shape: tuple[int, int], label_maps: Tensor | Sequence[Tensor | None]) -> list[SegDataSample]:
-    """Annotation holders that say: this picture of ``shape`` (H, W) is at its own size; ``(H, W)`` int64 each."""
-    samples = []
-    for label_map in label_maps:
-        meta = dict(img_shape=shape, ori_shape=shape, pad_shape=shape, padding_size=[0, 0, 0, 0])
-        sample = SegDataSample(metainfo=meta)
-        if label_map is not None:
-            sample.gt_sem_seg = PixelData(data=label_map[None])
-        samples.append(sample)
-    return samples
+        scores = (x.seg_logits.data[self._ours_to_theirs] for x in self._answers(images))  # (C, H, W) each
+        return [own.argmax(0).to(torch.uint8).cpu().numpy() for own in scores]

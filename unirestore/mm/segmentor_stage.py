@@ -11,7 +11,7 @@ from mmengine.registry import HOOKS, MODELS
 from torch import Tensor
 
 from .downstream_stage import DownstreamStage, ExportNetwork
-from .segmentor import seg_samples
+from .pixels import seg_samples
 
 __all__ = ["ExportSegmentor", "SegmentorStage"]
 

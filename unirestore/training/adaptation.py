@@ -39,8 +39,8 @@ class AdaptationStage(TrainingStage):
     Args:
         downstream: a frozen network with `features(images)` and `loss_and_features(images, **truth)`, or the config
             to build it from mmengine's registry: `dict(type="FrozenDetector", ...)`, `dict(type="FrozenSegmentor",
-            ...)`. Its attribute `truth` names the entries of a batch that it learns from; without one these are
-            `boxes` and `labels`.
+            ...)` and so on. Its attribute `truth` names the entries of a batch that it learns from; without one these
+            are `boxes` and `labels`.
         task: the prompt that the downstream network reads.
         copy_from: task whose prompt `task` starts as, where the restorer does not know `task` yet.
         task_weight: weight of the downstream loss; `term_weights` multiplies single terms of it by name.
@@ -199,7 +199,7 @@ def truth_of(downstream: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any]:
     if lacking := [name for name in names if name not in batch]:
         raise ValueError(
             f"the downstream network learns from {', '.join(lacking)}, which the batches lack; label maps come with "
-            "label_map_classes=(...) in train_dataloader.dataset"
+            "label_map_classes=(...) in train_dataloader.dataset, depth with depth=True"
         )
     return {name: batch[name] for name in names}
 
