@@ -250,6 +250,22 @@ def test_weather_replays_from_its_manifest(name):
     assert differs >= 4
 
 
+@pytest.mark.parametrize("resize", [(1.0, 1.0), (0.6, 3.0)])
+def test_batches_hold_the_depth_of_the_crop_in_its_own_metres(resize):
+    """The near thing is white: at whatever scale and side, white is 7 m and black 50 m, never between or rescaled."""
+    pairs = PairedDataset([Marked(planes=True)], 32, None, 0, 12, resize, flip_probability=0.5, depth=True)
+    batch = collate([pairs[n] for n in range(12)])
+    assert batch["depth"].shape == (12, 32, 32) and batch["depth"].dtype == torch.float32
+    white = batch["clean"][:, 0].float()
+    sure = (white < 2) | (white > 253)  # the rim is mixed by the resize
+    expected = torch.where(white > 128, 7.0, 50.0)
+    assert set(batch["depth"].unique().tolist()) == {7.0, 50.0}
+    assert torch.equal(batch["depth"][sure], expected[sure]) and sure.float().mean() > 0.8
+    assert "depth" not in PairedDataset([Marked(planes=True)], 32)[0]
+    with pytest.raises(ValueError, match=r"has no depth, which depth=True asks for; name depth in its set"):
+        PairedDataset([Marked()], 32, depth=True)[0]
+
+
 def test_depth_is_guessed_from_the_label_map():
     from unirestore.degradations.depth import from_label_map
 

@@ -1,4 +1,4 @@
-"""The measurement: by how much each arm helps a detector or a segmentor under each condition.
+"""The measurement: by how much each arm helps a frozen network under each condition.
 
 The network is a function, so any will do. For every photo of a condition: degrade it at full size (or take
 real bad weather as it is), resize it to the network's size, let each arm restore it there, round to 8 bits,
@@ -29,7 +29,7 @@ from unirestore.evaluation.tasks import DetectionTask, MeasuredTask
 
 Predict = Callable[[list[np.ndarray]], list[Any]]
 """Uint8 `(H, W, 3)` RGB photos -> of each what the task says: for boxes `(N, 4)` xyxy in its pixels, scores and
-labels; for segmentation a `(H, W)` label map."""
+labels; for segmentation a `(H, W)` label map, for depth `(H, W)` metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +121,11 @@ def measure_gain(
     protocol: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> GainReport:
-    """Compare `arms` before one detector or segmentor under several conditions.
+    """Compare `arms` before one network under several conditions.
 
     Args:
         predict: the network.
-        eval_set: photos with boxes or label maps; None when every condition brings its own.
+        eval_set: photos with what the task measures by; None when every condition brings its own.
         arms: name -> function of one uint8 RGB photo, or a `FoldedArm`; `none` must be among them.
         conditions: name -> a `Condition`, or an effect put on `eval_set`, or None for `eval_set` as it is.
         classes: class names in the order of the labels; None: those of `task`, or `eval_set.classes`.
@@ -138,10 +138,10 @@ def measure_gain(
             them.
         cache_key: anything that names the weights of network and restorer, so that a cache is not reused
             for others.
-        picture_arm: pictures show where this arm gained most, middling and least; None: `det` or `seg`.
+        picture_arm: pictures show where this arm gained most, middling and least; None: that of the task's prompt.
         task: what is measured; None: a `DetectionTask`.
         pictures: False leaves them out.
-        protocol: more lines for the report's protocol (detector or segmentor, checkpoint, command).
+        protocol: more lines for the report's protocol (network, checkpoint, command).
         progress: show a bar with the time left.
 
     Returns:

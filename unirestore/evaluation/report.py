@@ -101,7 +101,7 @@ def _arm_json(row: ArmResult, network: str) -> dict[str, Any]:
     return {
         **asdict(row.comparison),
         "restorer_ms": row.restorer_ms,
-        f"{network}_ms": row.network_ms,
+        f"{network.replace(' ', '_')}_ms": row.network_ms,
         "psnr": row.psnr,
         "ssim": row.ssim,
     }

@@ -1,10 +1,14 @@
-"""What differs between the reports of a detector, a segmentor and a classifier: figures, words and the legend."""
+"""What differs between the reports of a detector, a segmentor, a depth estimator and a classifier.
+
+That is figures, words and the legend.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unirestore.evaluation.depth_pictures import UNKNOWN, band_colours
 from unirestore.evaluation.pictures import HIT, MISSED, SHOWN_SCORE, TRUE, WRONG
 from unirestore.evaluation.segmentation_pictures import class_colours
 
@@ -78,6 +82,23 @@ LAYOUTS: dict[str, Layout] = {
         own="mIoU",
         notes={"mAcc": "mean recall of the classes", "aAcc": "share of pixels that are right"},
     ),
+    "depth": Layout(
+        network="depth estimator",
+        amounts="pixels",
+        key="delta1",
+        by_class="delta1/",
+        figures=("delta1", "delta2", "AbsRel", "RMSE"),
+        deltas=("AbsRel", "RMSE"),
+        titles={"AbsRel": "AbsRel % (less is better)", "RMSE": "RMSE m (less is better)"},
+        second="delta2",  # a chart says what was gained, so it shows a figure of which more is better
+        picture_arm="depth",
+        own="delta1",
+        notes={
+            "delta1, delta2": "share of pixels within a factor of 1.25, of 1.25 squared, of their true distance",
+            "AbsRel": "mean error as a share of the true distance",
+            "RMSE": "root of the mean squared error in metres",
+        },
+    ),
     "classification": Layout(
         network="classifier",
         amounts="pictures",
@@ -99,6 +120,9 @@ def legend(task: str, classes: Sequence[str]) -> list[tuple[str, str, str]]:
     """Colour, CSS class and meaning of what is drawn in the pictures, then a note in a row without colour."""
     if task == "segmentation":
         return [(colour, "solid", name) for name, colour in class_colours(classes).items()]
+    if task == "depth":
+        bands = [(colour, "solid", name) for colour, name in zip(band_colours(), classes, strict=True)]
+        return [*bands, (UNKNOWN, "solid", "sky and what is farther, not counted")]
     if task == "classification":
         return [("", "", "likeliest class and its probability")]
     return [

@@ -1,4 +1,4 @@
-"""What the arms are measured by: boxes, label maps, categories. One object for each, so that there is one measurement.
+"""What the arms are measured by: boxes, label maps, depth, categories. An object each, and one measurement for all.
 
 `measure_gain` shows each arm's pictures to a network; what the network answers is kept, scored and drawn by the task.
 """
@@ -14,6 +14,8 @@ import numpy as np
 from unirestore.data.label_maps import in_classes
 from unirestore.evaluation.bootstrap import Score
 from unirestore.evaluation.classification import ClassificationScore, check_probabilities
+from unirestore.evaluation.depth import BANDS, DepthScore, band_names, bands_of, depth_figures
+from unirestore.evaluation.depth_pictures import depth_panel
 from unirestore.evaluation.detection import Prediction, Truth
 from unirestore.evaluation.metrics import DetectionScore
 from unirestore.evaluation.pictures import PANEL_WIDTH, SHOWN_SCORE, Panel, box_panels, to_jpeg
@@ -221,6 +223,91 @@ class SegmentationTask(_Task):
         if answer.shape == tuple(size):
             return answer
         return cv2.resize(answer.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+class DepthTask(_Task):
+    """Distances; the network answers with `(H, W)` metres at the size of its picture.
+
+    `classes` are bands of distance. Of an answer its figures are kept. An answer of another size than the photo's is
+    enlarged bilinearly; its metres stay.
+
+    Args:
+        max_depth: pixels that are truly this far and farther, the sky, do not count; metres.
+    """
+
+    name = "depth"
+    metric = (
+        "mean over photos of delta1: the share of pixels within a factor of 1.25 of their true distance, in percent; "
+        "nothing aligned, pixels without a known distance left out"
+    )
+
+    def __init__(self, max_depth: float = 80.0) -> None:
+        super().__init__(band_names(max_depth))
+        self.max_depth = float(max_depth)
+
+    def depth(self, record: Any) -> np.ndarray:
+        """`(H, W)` metres of the photo. Raises ValueError where the photo has none."""
+        if getattr(record, "depth", None) is None:
+            raise ValueError(f"{record.name} has no depth to measure by; name depth in its set")
+        return record.depth
+
+    def truth(self, record: Any) -> np.ndarray:
+        """`(4,)` pixels of each band."""
+        bands = bands_of(self.depth(record), self.max_depth)
+        return np.bincount(bands.ravel(), minlength=len(BANDS) + 1)[: len(BANDS)]
+
+    def keep(self, answer: np.ndarray, record: Any, shape: tuple[int, int]) -> np.ndarray:
+        """`(8,)` the figures of the photo, in its pixels."""
+        return depth_figures(
+            self._enlarged(answer, record.image.shape[:2]), self.depth(record), self.max_depth
+        )
+
+    def score(self, kept: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> DepthScore:
+        """The mean of the photos' figures."""
+        return DepthScore(names=self.classes, values=np.stack(kept))
+
+    def amounts(self, truths: Sequence[np.ndarray]) -> dict[str, int]:
+        """Pixels of each band."""
+        return {name: int(n) for name, n in zip(self.classes, np.sum(truths, axis=0), strict=True)}
+
+    def panels(
+        self,
+        record: Any,
+        clean: np.ndarray,
+        images: Mapping[str, np.ndarray],
+        kept: Mapping[str, np.ndarray],
+        again: Callable[[np.ndarray], np.ndarray],
+    ) -> list[Panel]:
+        """Distances below photos."""
+        truth, size = self.depth(record), record.image.shape[:2]
+        counts = bands_of(truth, self.max_depth) < len(BANDS)
+        return [
+            depth_panel("true distances", clean, truth / self.max_depth, counts, ""),
+            *(
+                depth_panel(
+                    arm,
+                    image,
+                    self._enlarged(again(image), size) / self.max_depth,
+                    counts,
+                    f"delta1 {kept[arm][0]:.1f}",
+                )
+                for arm, image in images.items()
+            ),
+        ]
+
+    def to_json(self, kept: np.ndarray) -> dict[str, Any]:
+        """A list."""
+        return {"figures": np.asarray(kept).tolist()}
+
+    def from_json(self, stored: Mapping[str, Any]) -> np.ndarray:
+        """`(8,)` float64."""
+        return np.array(stored["figures"], np.float64)
+
+    def _enlarged(self, answer: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        answer = np.asarray(answer, np.float32)
+        if answer.shape == tuple(size):
+            return answer
+        return cv2.resize(answer, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 class ClassificationTask(_Task):

@@ -41,9 +41,7 @@ class SegformerDepthHead(SegformerHead):
         **options: of `SegformerHead`, without `num_classes`.
     """
 
-    def __init__(
-        self, *, max_depth: float = 80.0, loss_decode: Any = None, **options: Any
-    ) -> None:
+    def __init__(self, *, max_depth: float = 80.0, loss_decode: Any = None, **options: Any) -> None:
         loss_decode = dict(type="SiLogLoss") if loss_decode is None else loss_decode
         super().__init__(num_classes=1, threshold=0.0, loss_decode=loss_decode, **options)
         self.max_depth = float(max_depth)

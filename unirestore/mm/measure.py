@@ -8,7 +8,8 @@
     )
 
 A `segmentor=dict(config=..., checkpoint=..., classes=...)` in place of `detector` measures mean IoU on sets with label
-maps, at each photo's own size unless `size` says another.
+maps, a `depth_estimator=dict(config=..., checkpoint=...)` distances on sets with depth, both at each photo's own size
+unless `size` says another.
 
 More restorers stand beside the one of `restorer` as arms of their own, by `restorers`:
 
@@ -37,26 +38,35 @@ from unirestore.degradations import WeatherMixture
 from unirestore.evaluation.arms import CLASSICAL_ARMS, CLEAN, Arm, FoldedArm, build_arms, restorer_arm
 from unirestore.evaluation.gain import Condition, GainReport, measure_gain
 from unirestore.evaluation.report import to_markdown, write_report
-from unirestore.evaluation.tasks import ClassificationTask, DetectionTask, MeasuredTask, SegmentationTask
+from unirestore.evaluation.report_layout import LAYOUTS
+from unirestore.evaluation.tasks import (
+    ClassificationTask,
+    DepthTask,
+    DetectionTask,
+    MeasuredTask,
+    SegmentationTask,
+)
 from unirestore.models.loading import build_restorer
 
 from .classifier import FrozenClassifier
+from .depth import FrozenDepthEstimator
 from .downstream import FrozenDetector
 from .frozen import FrozenNetwork
 from .segmentor import FrozenSegmentor
 
 __all__ = ["build_condition", "measure_from_config"]
 
-KEYS = (
-    *("detector", "segmentor", "classifier", "conditions", "arms", "restorer", "restorers", "folds"),
-    *("size", "limit", "resamples", "seed", "title"),
-)
 ARMS = ("none", "clahe", "dcp", "mix", "chain", "ir")
 TASKS = {  # key of the network -> its class, what is measured, the arm of its own prompt, long side
     "detector": (FrozenDetector, DetectionTask, "det", 640),
     "segmentor": (FrozenSegmentor, SegmentationTask, "seg", None),
+    "depth_estimator": (FrozenDepthEstimator, DepthTask, "depth", None),
     "classifier": (FrozenClassifier, ClassificationTask, "cls", 224),
 }
+KEYS = (
+    *(*TASKS, "conditions", "arms", "restorer", "restorers", "folds"),
+    *("size", "limit", "resamples", "seed", "title"),
+)
 
 
 def build_condition(
@@ -125,11 +135,11 @@ def _optional(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> GainReport:
     """Measures as the config says, writes `work_dir/report.{json,md,html}` and prints the table.
 
-    Keys of `measure`: `detector`, `segmentor` or `classifier` (arguments of `FrozenDetector` and so on), `conditions`
-    (name -> arguments of `build_condition`), and optionally `arms`, `restorer` (default `work_dir/restorer`; needed
-    where `arms` names a task), `restorers` and `folds` (see the header), `size`, `limit`, `resamples`, `seed`, `title`.
-    A condition whose set is missing, or an entry of `restorers` whose folder is, is left out with a note when it says
-    `optional=True`.
+    Keys of `measure`: `detector`, `segmentor`, `depth_estimator` or `classifier` (arguments of `FrozenDetector` and so
+    on), `conditions` (name -> arguments of `build_condition`), and optionally `arms`, `restorer` (default
+    `work_dir/restorer`; needed where `arms` names a task), `restorers` and `folds` (see the header), `size`, `limit`,
+    `resamples`, `seed`, `title`. A condition whose set is missing, or an entry of `restorers` whose folder is, is left
+    out with a note when it says `optional=True`.
 
     Raises FileNotFoundError where the restorer, the network or a set that is not optional is missing;
     ValueError for unknown or missing keys, and where every set is left out.
@@ -148,8 +158,13 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     kind = kinds[0]
     build, task_type, prompt, size = TASKS[kind]
     classes = tuple(options[kind].get("classes", SCENE_CLASSES))
-    network: FrozenNetwork | FrozenClassifier = build(**{"classes": classes, **options[kind]})
-    task: MeasuredTask = task_type(classes)
+    network: FrozenNetwork | FrozenClassifier
+    if build is FrozenDepthEstimator:  # distances have no classes
+        network = build(**options[kind])
+        task: MeasuredTask = task_type(network.max_depth)
+    else:
+        network = build(**{"classes": classes, **options[kind]})
+        task = task_type(classes)
     names = options.get("arms", (*ARMS, prompt))
     restorer = None
     if set(names) - {CLEAN, *CLASSICAL_ARMS}:
@@ -159,6 +174,7 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
     for name, entry in (options.get("restorers") or {}).items():
         with _optional(name, entry) as entry:
             arms[name] = build_restorer_arm(**{"folds": folds, "task": prompt, **entry})
+    named = LAYOUTS[task.name].network
     limit = options.get("limit")
     conditions = {}
     for name, entry in options["conditions"].items():
@@ -180,8 +196,8 @@ def measure_from_config(measure: Mapping[str, Any], work_dir: str | Path) -> Gai
         resamples=options.get("resamples", 1000),
         seed=options.get("seed", 0),
         protocol={
-            kind: Path(str(options[kind]["config"]).rpartition("::")[2]).stem,
-            f"{kind}_checkpoint": Path(str(options[kind].get("checkpoint") or "random weights")).name,
+            named: Path(str(options[kind]["config"]).rpartition("::")[2]).stem,
+            f"{named}_checkpoint": Path(str(options[kind].get("checkpoint") or "random weights")).name,
             "restorer": str(options.get("restorer") or "trained in this run"),
         },
     )

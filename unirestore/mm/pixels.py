@@ -66,7 +66,7 @@ class FrozenPixelNetwork(FrozenNetwork):
 def seg_samples(
     shape: tuple[int, int], maps: Tensor | Sequence[Tensor | None], field: str = "gt_sem_seg"
 ) -> list[SegDataSample]:
-    """Annotation holders that say: this picture of ``shape`` (H, W) is at its own size; ``(H, W)`` each in ``field``."""
+    """Annotation holders that say: this picture of ``shape`` (H, W) is at its own size; maps are ``(H, W)``."""
     samples = []
     for own in maps:
         meta = dict(img_shape=shape, ori_shape=shape, pad_shape=shape, padding_size=[0, 0, 0, 0])
