@@ -1,8 +1,13 @@
-# Detection, segmentation and the eye in one run, from the shipped weights: batches take turns, each task has its own
-# frozen network. Needs CamVid and COCO128 (see _base_/data), and boxes on CamVid train as in tfa_photos.py. About 40
-# minutes on one CPU core.
+# Detection, segmentation, classification and the eye in one run, from the shipped weights: batches take turns, each task
+# has its own frozen network, and `ir` learns in every batch. Needs CamVid and COCO128 (see _base_/data), and boxes on
+# CamVid train as in tfa_photos.py. About 40 minutes on one CPU core.
 #   python tools/train.py configs/tfa_joint.py \
 #       --cfg-options model.tasks.det.downstream.checkpoint=yolox_nano_coco.pth
+# One task alone, with as many batches of its own, here 400 of `seg`; `turns` of 0 leaves the others out:
+#   python tools/train.py configs/tfa_joint.py --work-dir work_dirs/single_seg --cfg-options \
+#       model.tasks.det.downstream.checkpoint=yolox_nano_coco.pth train_dataloader.dataset.turns.det=0 \
+#       train_dataloader.dataset.turns.cls=0 train_cfg.max_iters=400 param_scheduler.0.total_steps=400
+# Then the tables of joint against single: joint_det.py, joint_seg.py, joint_cls.py.
 _base_ = ["_base_/runtime.py", "_base_/coco_classes.py", "_base_/camvid_classes.py"]
 _batch = 4
 model = dict(
@@ -32,13 +37,27 @@ model = dict(
                 classes={{_base_.camvid_classes}},
             ),
         ),
+        cls=dict(
+            copy_from="det",
+            task_weight=0.5,
+            feature_weight=2.0,
+            perception_weight=3.0,
+            downstream=dict(
+                type="FrozenClassifier",
+                config="shufflenet_v2_x0_5",
+                checkpoint="unirestore/weights/scenes-classifier/classifier.safetensors",
+                classes=["person", "bicycle", "car", "motorcycle", "bus", "truck"],
+                input_size=64,
+            ),
+        ),
     ),
 )
 # prompts are not weights: nothing pulls them to zero
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0)}))
 find_unused_parameters = True  # under DDP: a batch reads the prompts of two tasks
 custom_hooks = [dict(type="ExportRestorer"), dict(type="TaskGradientNorms")]
-_steps = 2000
+_turns = dict(det=1, seg=1, cls=2)  # objects are small, so a batch of them says little
+_steps = 1600
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
     dict(type="OneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
@@ -49,6 +68,7 @@ train_dataloader = dict(
         _delete_=True,
         type="JointPairs",
         batch_size=_batch,
+        turns=_turns,
         identity_probability=0.25,
         tasks=dict(
             det=dict(
@@ -68,6 +88,9 @@ train_dataloader = dict(
                 size=256,
                 resize=(0.8, 1.4),
                 label_map_classes={{_base_.camvid_classes}},
+            ),
+            cls=dict(
+                sources=["scenes_objects_train"], weather="mixed", size=64, long_side=64, resize=(1.0, 1.2)
             ),
         ),
     ),

@@ -57,3 +57,16 @@ def test_batches_that_cannot_be_are_told(tasks, stirred_folder, make_stage, make
         stage(**make_batch(2), task=["fog", "fog"])
     with pytest.raises(ValueError, match="tasks is empty"):
         make_stage(dict(type="JointStage", restorer=stirred_folder, tasks={}))
+
+
+def test_turns_of_zero_leave_a_task_and_its_pictures_out(scenes):
+    from mmengine.registry import DATASETS
+
+    tasks = dict(det=dict(), seg=dict(sources=["no such set"]), night=dict(weather="rain"))
+    options = dict(type="JointPairs", batch_size=1, sources=[dict(set=scenes)], size=64, length=6)
+    pairs = DATASETS.build(dict(**options, tasks=tasks, turns=dict(det=2, seg=0)))
+    assert [pairs[n]["task"] for n in range(3)] == ["det", "night", "det"]
+    with pytest.raises(KeyError, match="no such set"):
+        DATASETS.build(dict(**options, tasks=tasks))
+    with pytest.raises(ValueError, match="each task needs pictures"):
+        DATASETS.build(dict(**options, tasks=tasks, turns=dict(det=0, seg=0, night=0)))

@@ -63,7 +63,11 @@ def build_joint_pairs(
     length: int = 200_000,
     **shared: Any,
 ) -> JointDataset:
-    """A `JointDataset` of one `build_pairs(**shared, **tasks[TASK])` for each task."""
+    """A `JointDataset` of one `build_pairs(**shared, **tasks[TASK])` for each task; 0 of `turns` leaves a task out."""
+    turns = dict(turns or {})
+    for task in [task for task in tasks if turns.get(task) == 0]:
+        del turns[task]
+        tasks = {name: options for name, options in tasks.items() if name != task}
     pairs = {task: build_pairs(**{**shared, **options}) for task, options in tasks.items()}
     return JointDataset(pairs, batch_size, turns, length)
 
