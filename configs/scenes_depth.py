@@ -8,7 +8,7 @@ model = dict(
     depth_estimator=_model,
     start_from="unirestore/weights/scenes-detector/detector.safetensors",  # its backbone; the head starts from nothing
 )
-_steps = 900
+_steps = 1200
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
     dict(type="OneCycleLR", eta_max=3e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
