@@ -28,8 +28,9 @@ def street(seed=0, size=(24, 32)):
 def test_figures_by_hand():
     truth = np.array([[5, 15, 30, 60, FAR, 0, 80]], np.float32)
     answer = np.array([[6, 30, 30, 30, 1, 1, 1]], np.float32)
-    delta1, delta2, relative, rmse, *bands = depth_figures(answer, truth, 80)
-    assert (delta1, delta2) == (50, 50) and bands == [100, 0, 100, 0]
+    delta1, aligned, relative, rmse, *bands = depth_figures(answer, truth, 80)
+    assert delta1 == 50 and bands == [100, 0, 100, 0]
+    assert aligned == 25  # times 22.5 / 30: 4.5, 22.5, 22.5, 22.5
     assert relative == pytest.approx(100 * (0.2 + 1 + 0 + 0.5) / 4)
     assert rmse == pytest.approx(np.sqrt((1 + 225 + 0 + 900) / 4))
     assert depth_figures(np.array([[400.0]]), np.array([[79.0]]), 80)[0] == 100  # clipped to the farthest
@@ -46,18 +47,25 @@ def test_figures_equal_those_of_mmseg():
     import torch
     from mmseg.evaluation import DepthMetric
 
-    metric = DepthMetric(min_depth_eval=1e-3, max_depth_eval=80.0)
+    def theirs(pairs):
+        metric = DepthMetric(min_depth_eval=1e-3, max_depth_eval=80.0)
+        for answer, truth in pairs:
+            planes = {"pred_depth_map": answer.clip(1e-3, 80), "gt_depth_map": truth}
+            metric.process({}, [{name: {"data": torch.from_numpy(plane)} for name, plane in planes.items()}])
+        return metric.compute_metrics(metric.results)
+
+    def scaled(answer, truth):
+        known = (truth > 0) & (truth < 80)
+        answer = answer.clip(1e-3, 80)
+        return answer * (np.median(truth[known]) / np.median(answer[known])), truth
+
     pairs = [street(seed) for seed in range(3)]
-    for answer, truth in pairs:
-        planes = {"pred_depth_map": answer.clip(1e-3, 80), "gt_depth_map": truth}
-        metric.process({}, [{name: {"data": torch.from_numpy(plane)} for name, plane in planes.items()}])
-    expected = metric.compute_metrics(metric.results)
-    values = np.stack([depth_figures(answer, truth, 80) for answer, truth in pairs])
-    found = {
-        name: float(x[0]) for name, x in DepthScore(names=band_names(80), values=values).figures().items()
-    }
+    expected, aligned = theirs(pairs), theirs([scaled(*pair) for pair in pairs])
+    values = np.stack([depth_figures(*pair, 80) for pair in pairs])
+    figures = DepthScore(names=band_names(80), values=values).figures()
+    found = {name: float(value[0]) for name, value in figures.items()}
     assert found["delta1"] == pytest.approx(100 * expected["d1"], abs=1e-3)
-    assert found["delta2"] == pytest.approx(100 * expected["d2"], abs=1e-3)
+    assert found["aligned"] == pytest.approx(100 * aligned["d1"], abs=1e-3)
     assert found["AbsRel"] == pytest.approx(100 * expected["abs_rel"], abs=1e-3)
     assert found["RMSE"] == pytest.approx(expected["rmse"], abs=1e-4)
 

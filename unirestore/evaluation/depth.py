@@ -2,8 +2,10 @@
 
 Protocol: Eigen, Puhrsch and Fergus, NeurIPS 2014, as in mmseg's `DepthMetric`: pixels whose true distance is unknown,
 0, or `max_depth` and more (the sky) are left out, each figure is taken over the pixels of a photo, then the mean over
-photos. Nothing is aligned: an estimator that is wrong by a factor pays for it. What differs: answers are clipped to
-(0, max_depth], and delta1 is also given by how far away a pixel is, since haze takes far ones first.
+photos. An estimator that is wrong by a factor pays for it, except in the figure `aligned`, where each photo's answer
+is multiplied by the one factor that makes its median right (Zhou et al., CVPR 2017): one picture does not tell a long
+lens from a near place. What differs: answers are clipped to (0, max_depth], and delta1 is also given by how far away a
+pixel is, since haze takes far ones first.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from unirestore.evaluation.metrics import ratio
 
 NEAREST = 1e-3
 """Metres below which no distance counts."""
-FIGURES = ("delta1", "delta2", "AbsRel", "RMSE")
+FIGURES = ("delta1", "aligned", "AbsRel", "RMSE")
 BANDS = (1 / 8, 1 / 4, 1 / 2, 1)
 """Far ends of the bands of distance, as shares of the farthest."""
 
@@ -45,9 +47,9 @@ def depth_figures(answer: np.ndarray, truth: np.ndarray, max_depth: float) -> np
         max_depth: metres.
 
     Returns:
-        `(4 + len(BANDS),)` float64: delta1 and delta2 (shares of pixels whose ratio to the truth, or the truth's to
-        them, is below 1.25 and 1.25 squared) and AbsRel in percent, RMSE in metres, then delta1 of each band; nan where
-        no pixel counts.
+        `(4 + len(BANDS),)` float64: delta1 (share of pixels whose ratio to the truth, or the truth's to them, is below
+        1.25), the same aligned, and AbsRel in percent, RMSE in metres, then delta1 of each band; nan where no pixel
+        counts.
 
     Raises:
         ValueError: shapes differ, or an answer is not finite.
@@ -65,16 +67,21 @@ def depth_figures(answer: np.ndarray, truth: np.ndarray, max_depth: float) -> np
     answer = answer[counts].clip(NEAREST, max_depth)
     if not len(truth):
         return np.full(len(FIGURES) + len(BANDS), np.nan)
-    worst = np.maximum(answer / truth, truth / answer)
-    right, error = worst < 1.25, answer - truth
+    scaled = (answer * np.median(truth) / np.median(answer)).clip(NEAREST, max_depth)
+    right, error = _within(answer, truth), answer - truth
     pixels = np.bincount(band, minlength=len(BANDS))
     own = [
         100 * right.mean(),
-        100 * (worst < 1.25**2).mean(),
+        100 * _within(scaled, truth).mean(),
         100 * (np.abs(error) / truth).mean(),
         np.sqrt((error**2).mean()),
     ]
     return np.concatenate([own, 100 * ratio(np.bincount(band, right, minlength=len(BANDS)), pixels)])
+
+
+def _within(answer: np.ndarray, truth: np.ndarray, factor: float = 1.25) -> np.ndarray:
+    """`(N,)` bool, whether neither is `factor` times the other or more."""
+    return np.maximum(answer / truth, truth / answer) < factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +108,7 @@ class DepthScore:
             weights: `(B, I)` how often each photo counts; None: each once (B = 1).
 
         Returns:
-            name -> `(B,)` mean over photos: `delta1`, `delta2`, `AbsRel` in percent, `RMSE` in metres, and
+            name -> `(B,)` mean over photos: `delta1`, `aligned`, `AbsRel` in percent, `RMSE` in metres, and
             `delta1/<band>` over the photos that have such pixels. Of AbsRel and RMSE less is better.
         """
         weights = photo_weights(weights, self.images)

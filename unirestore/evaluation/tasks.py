@@ -238,7 +238,7 @@ class DepthTask(_Task):
     name = "depth"
     metric = (
         "mean over photos of delta1: the share of pixels within a factor of 1.25 of their true distance, in percent; "
-        "nothing aligned, pixels without a known distance left out"
+        "pixels without a known distance are left out"
     )
 
     def __init__(self, max_depth: float = 80.0) -> None:
