@@ -1,4 +1,4 @@
-# Detection, segmentation, classification and the eye in one run, from the shipped weights: batches take turns, each task
+# Detection, segmentation, classification and the eye in one run, from the shipped weights: batches take turns, a task
 # has its own frozen network, and `ir` learns in every batch. Needs CamVid and COCO128 (see _base_/data), and boxes on
 # CamVid train as in tfa_photos.py. About 40 minutes on one CPU core.
 #   python tools/train.py configs/tfa_joint.py \

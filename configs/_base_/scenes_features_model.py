@@ -1,12 +1,9 @@
-# A detector for the procedural scenes that reads restored features: the restorer is its backbone, no picture is made.
+# The detector of the procedural scenes with the restorer as its backbone: it reads restored features, not pictures.
+# Neck and head are as they were, so they can start from the trained ones.
 custom_imports = dict(imports=["unirestore.mm"])
 _base_ = "scenes_detector_model.py"
 model = dict(
-    backbone=dict(_delete_=True, type="UniRestoreBackbone", restorer="tiny-base", task="det"),
-    neck=[
-        dict(type="ChannelMapper", in_channels=[832], out_channels=64, kernel_size=1, num_outs=3),
-        dict(
-            type="YOLOXPAFPN", in_channels=[64, 64, 64], out_channels=64, num_csp_blocks=1, use_depthwise=True
-        ),
-    ],
+    backbone=dict(
+        _delete_=True, type="UniRestoreBackbone", restorer="tiny-base", task="det", pyramid=(64, 128, 256)
+    ),
 )

@@ -11,6 +11,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import InstanceData
+from safetensors.torch import load_file
 
 from unirestore.mm.backbone import UniRestoreBackbone
 from unirestore.models import UniRestore
@@ -43,9 +44,30 @@ def test_features_are_the_network_s_own(network, size):
     torch.testing.assert_close(folded[:, 320 + 16 * 3 + 6, 1, 2], fine[:, 3, 5, 10], rtol=1e-3, atol=1e-3)
 
 
-def test_bad_normalisation_is_told(network):
+@torch.no_grad()
+def test_a_pyramid_halves_from_stride_8_and_starts_from_the_folded_map(network):
+    torch.manual_seed(1)
+    backbone = UniRestoreBackbone(restorer=network, pyramid=(8, 12, 16), blocks=1).eval()
+    images = 255 * torch.rand(2, 3, 50, 70)
+    shapes = [tuple(x.shape) for x in backbone(images)]
+    assert shapes == [(2, 8, 7, 9), (2, 12, 4, 5), (2, 16, 2, 3)]
+    (folded,) = UniRestoreBackbone(restorer=network)(images)
+    torch.testing.assert_close(backbone.levels[0](folded), backbone(images)[0])
+    kept = {name.split(".")[0] for name in backbone.state_dict()}
+    assert kept == {"levels"}  # what learns, and not the frozen guest
+
+
+def test_bad_normalisation_or_pyramid_is_told(network):
     for bad in (dict(mean=(0.0,)), dict(std=(1.0, 0.0, 1.0))):
         with pytest.raises(ValueError, match="three numbers"):
+            UniRestoreBackbone(restorer=network, **bad)
+    for bad in (
+        dict(pyramid=()),
+        dict(pyramid=(8, 0)),
+        dict(pyramid=(8,), fold=False),
+        dict(pyramid=(8,), blocks=-1),
+    ):
+        with pytest.raises(ValueError, match="pyramid needs"):
             UniRestoreBackbone(restorer=network, **bad)
 
 
@@ -55,6 +77,10 @@ def test_a_detector_trains_on_it_and_saves_the_restorer_only_where_it_learns(tra
     model.backbone.update(restorer=UniRestore.build("tiny").eval(), train_restorer=train_restorer)
     with DefaultScope.overwrite_default_scope("mmdet"):
         detector = MODELS.build(model)
+    weights = load_file(REPOSITORY / "unirestore" / "weights" / "scenes-detector" / "detector.safetensors")
+    kept = {name for name, value in detector.state_dict().items() if name.startswith(("neck.", "bbox_head."))}
+    assert kept == {name for name in weights if not name.startswith("backbone.")}  # they can start from these
+    assert all(weights[name].shape == detector.state_dict()[name].shape for name in kept)
     detector.train()
     sample = DetDataSample(metainfo=dict(img_shape=(64, 64), batch_input_shape=(64, 64), scale_factor=(1, 1)))
     sample.gt_instances = InstanceData(
@@ -62,6 +88,7 @@ def test_a_detector_trains_on_it_and_saves_the_restorer_only_where_it_learns(tra
     )
     losses = detector.loss(255 * torch.rand(1, 3, 64, 64), [sample])
     sum(value.sum() for value in losses.values()).backward()
-    assert any(name.startswith("backbone.") for name in detector.state_dict()) == train_restorer
+    assert any(name.startswith("backbone.restorer.") for name in detector.state_dict()) == train_restorer
+    assert all(p.grad is not None for p in detector.backbone.levels.parameters())
     learns = [p.grad is not None for p in detector.backbone.restorer.network.tfa.parameters()]
     assert any(learns) == train_restorer

@@ -2,12 +2,14 @@
 
     custom_imports = dict(imports=["unirestore.mm"])
     model = dict(
-        backbone=dict(_delete_=True, type="UniRestoreBackbone", restorer="tiny", task="det"),
-        neck=dict(_delete_=True, type="ChannelMapper", in_channels=[832], out_channels=64, kernel_size=1, num_outs=3),
+        backbone=dict(
+            _delete_=True, type="UniRestoreBackbone", restorer="tiny", task="det", pyramid=(64, 128, 256)
+        ),
     )
 
 The features are those of the decoder after TFA, at strides 8, 4 and 2; no picture is made and no second backbone runs.
 Heads want strides from 8 up, so finer levels can be folded onto the coarsest by pixel-unshuffle, which loses nothing.
+`pyramid` makes of that the levels that a neck is used to: a few convolutions, which learn together with neck and head.
 UniRestore (arXiv 2501.13134) reads decoder features too; that they stand for a whole backbone is ours. Written for
 mmdet 3.5 and mmseg 1.4. Licence: Apache-2.0.
 """
@@ -23,6 +25,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+
+from unirestore.models.nafblock import NAFBlock
 
 from .restorer_state import RestorerGuest, build_restorer
 
@@ -41,11 +45,16 @@ class UniRestoreBackbone(BaseModule):
         train_restorer: train the restorer together with the detector; its weights are then saved with it.
         fold: give one map at stride 8, ``(B, 16 C2 + 4 C4 + C8, H/8, W/8)``, finer levels folded into channels; else
             three, ``(B, C, H/s, W/s)`` at strides s = 2, 4, 8.
+        pyramid: channels of levels at strides 8, 16, 32 and so on, made of the folded map by a convolution each and
+            ``blocks`` NAFBlocks (arXiv 2204.04676); the channels of the replaced backbone let its neck and head, and
+            their trained weights, stay as they are. None: the features themselves.
+        blocks: NAFBlocks of each level of ``pyramid``.
         mean, std, bgr: what the data preprocessor does to RGB of 0 to 255, so that it can be undone: values are
             ``(x - mean) / std``, channels in the order blue, green, red where ``bgr``. The defaults are YOLOX's.
 
     Raises:
-        ValueError: ``mean`` or ``std`` is not of three numbers, or a ``std`` is not positive.
+        ValueError: ``mean`` or ``std`` is not of three numbers, or a ``std`` is not positive; ``pyramid`` without
+            ``fold``, or empty, or ``blocks`` below 0.
     """
 
     def __init__(
@@ -55,6 +64,8 @@ class UniRestoreBackbone(BaseModule):
         task: str = "det",
         train_restorer: bool = False,
         fold: bool = True,
+        pyramid: Sequence[int] | None = None,
+        blocks: int = 2,
         mean: Sequence[float] = (0.0, 0.0, 0.0),
         std: Sequence[float] = (1.0, 1.0, 1.0),
         bgr: bool = True,
@@ -63,7 +74,13 @@ class UniRestoreBackbone(BaseModule):
         super().__init__(init_cfg)
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f"mean and std must be three numbers, std positive; got {mean} and {std}")
+        if pyramid is not None and (not fold or len(pyramid) == 0 or min(pyramid) < 1 or blocks < 0):
+            raise ValueError(
+                f"pyramid needs fold=True, channels from 1 up and blocks from 0 up; got {pyramid}, fold={fold}, "
+                f"blocks={blocks}"
+            )
         self.restorer = RestorerGuest(build_restorer(restorer), trainable=train_restorer)
+        self.levels = None if pyramid is None else _levels(self._folded_channels(task), pyramid, blocks)
         self.task, self.fold, self.bgr = task, fold, bgr
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1), persistent=False)
@@ -75,7 +92,38 @@ class UniRestoreBackbone(BaseModule):
         if not self.fold:
             return fine, middle, coarse
         size = coarse.shape[-2:]
-        return (torch.cat([coarse, _fold(middle, 2, size), _fold(fine, 4, size)], 1),)
+        folded = torch.cat([coarse, _fold(middle, 2, size), _fold(fine, 4, size)], 1)
+        if self.levels is None:
+            return (folded,)
+        found, x = [], folded
+        for level in self.levels:
+            x = level(x)
+            found.append(x)
+        return tuple(found)
+
+    @torch.no_grad()
+    def _folded_channels(self, task: str) -> int:
+        """Of the folded map: those of the features of a small grey picture."""
+        parameter = next(self.restorer.parameters())
+        grey = torch.full((1, 3, 64, 64), 0.5, device=parameter.device)
+        return sum(4**k * x.shape[1] for k, x in enumerate(self.restorer.features(grey, task)))
+
+
+def _levels(channels: int, pyramid: Sequence[int], blocks: int) -> nn.ModuleList:
+    """Level k: from the one before at half the size, the first from `channels` at the same size."""
+    levels = nn.ModuleList()
+    for k, width in enumerate(pyramid):
+        size = dict(kernel_size=3, stride=2, padding=1) if k else dict(kernel_size=1)
+        levels.append(
+            nn.Sequential(
+                nn.Conv2d(channels, width, bias=False, **size),
+                nn.BatchNorm2d(width),
+                nn.SiLU(),
+                *(NAFBlock(width) for _ in range(blocks)),
+            )
+        )
+        channels = width
+    return levels
 
 
 def _fold(x: Tensor, factor: int, size: Sequence[int]) -> Tensor:
