@@ -16,6 +16,7 @@ import unirestore.training  # noqa: F401
 from unirestore.data import write_scenes
 from unirestore.mm import DepthEstimatorStage, FrozenDepthEstimator, measure_from_config, read_config
 from unirestore.mm.depth import known_depth
+from unirestore.mm.frozen import build_network
 from unirestore.mm.pixels import seg_samples
 
 MODEL = "configs/_base_/scenes_depth_model.py"
@@ -265,3 +266,23 @@ def read_config_of_one_class() -> Config:
     config = read_config("configs/_base_/camvid_segmentor_model.py")
     config.model.decode_head.update(num_classes=1, out_channels=1, loss_decode=dict(type="CrossEntropyLoss"))
     return config
+
+
+def test_an_mmseg_estimator_reads_restored_pictures(gain_restorer):
+    """The preprocessor for segmentors serves it too: dark pictures in, and what the estimator would say of them."""
+    picture = {"inputs": [(255 * images(1)[0]).byte()], "data_samples": seg_samples((64, 96), [None])}
+    config = read_config(MODEL).model
+    plain = build_network(config, "mmseg").eval()
+    config.data_preprocessor.update(
+        type="RestorationSegDataPreprocessor", restorer=gain_restorer((0.5, 0.5, 0.5)), task="depth"
+    )
+    restoring = build_network(config, "mmseg").eval()
+    restoring.load_state_dict(plain.state_dict(), strict=False)
+    with torch.no_grad():
+        found = restoring.test_step(picture)[0].pred_depth_map.data
+        halved = dict(picture, inputs=[picture["inputs"][0].float() / 2])
+        torch.testing.assert_close(found, plain.test_step(halved)[0].pred_depth_map.data)
+        assert not torch.allclose(found, plain.test_step(picture)[0].pred_depth_map.data)
+    samples = seg_samples((64, 96), known_depth(depths(1), 80), "gt_depth_map")
+    ready = restoring.train().data_preprocessor(dict(picture, data_samples=samples), True)
+    assert torch.isfinite(restoring.loss(**ready)["decode.loss_silog"])
