@@ -1,6 +1,8 @@
 """A frozen mmseg depth estimator, the stage that trains one, and `configs/tfa_depth.py` on a few small scenes."""
 
 import json
+import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +13,17 @@ pytest.importorskip("mmseg")
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
+from safetensors.torch import load_file
 
 import unirestore.training  # noqa: F401
 from unirestore.data import write_scenes
-from unirestore.mm import DepthEstimatorStage, FrozenDepthEstimator, measure_from_config, read_config
+from unirestore.mm import (
+    DepthEstimatorStage,
+    ExportDepthEstimator,
+    FrozenDepthEstimator,
+    measure_from_config,
+    read_config,
+)
 from unirestore.mm.depth import known_depth
 from unirestore.mm.frozen import build_network
 from unirestore.mm.pixels import seg_samples
@@ -266,6 +275,22 @@ def read_config_of_one_class() -> Config:
     config = read_config("configs/_base_/camvid_segmentor_model.py")
     config.model.decode_head.update(num_classes=1, out_channels=1, loss_decode=dict(type="CrossEntropyLoss"))
     return config
+
+
+def test_what_half_precision_cannot_hold_is_saved_whole(tmp_path):
+    """A first layer that sees 0 to 255 may have a variance beyond 65504; what is truly broken is refused."""
+    stage = DepthEstimatorStage(depth_estimator=MODEL)
+    runner = SimpleNamespace(rank=0, model=stage, work_dir=tmp_path, logger=logging.getLogger())
+    variance = stage.network.backbone.stem.conv.bn.running_var
+    variance[3] = 79151.4
+    ExportDepthEstimator().after_train(runner)
+    saved = load_file(tmp_path / "depth_estimator.safetensors")
+    assert torch.equal(saved["backbone.stem.conv.bn.running_var"], variance)
+    assert saved["backbone.stem.conv.conv.weight"].dtype == torch.float16
+    FrozenDepthEstimator(MODEL, tmp_path / "depth_estimator.safetensors")
+    variance[3] = torch.inf
+    with pytest.raises(ValueError, match="weights are not finite"):
+        ExportDepthEstimator().after_train(runner)
 
 
 def test_an_mmseg_estimator_reads_restored_pictures(gain_restorer):

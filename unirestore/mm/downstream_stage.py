@@ -125,7 +125,10 @@ def jittered(
 
 
 class ExportNetwork(Hook):
-    """After the last step: `work_dir/file`, in half precision, with the class names in its header."""
+    """After the last step: `work_dir/file`, in half precision, with the class names in its header.
+
+    A tensor that half precision cannot hold, such as the variance of a first layer that sees 0 to 255, stays as it is.
+    """
 
     priority = "LOW"
     file: ClassVar[str]
@@ -135,14 +138,18 @@ class ExportNetwork(Hook):
         if runner.rank:
             return
         stage = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        state = {
-            name: (value.half() if value.is_floating_point() else value).contiguous()
-            for name, value in stage.network.state_dict().items()
-        }
         path = Path(runner.work_dir) / self.file
+        state = stage.network.state_dict()
         if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
             raise ValueError(f"{path}: weights are not finite; lower the learning rate")
+        state = {name: _halved(value).contiguous() for name, value in state.items()}
         fresh = path.with_suffix(".partial")
         save_file(state, fresh, metadata={"classes": json.dumps(stage.classes)})
         fresh.replace(path)
         runner.logger.info(f"weights saved to {path}")
+
+
+def _halved(value: Tensor) -> Tensor:
+    """In half precision, where that holds every number of it."""
+    halved = value.half() if value.is_floating_point() else value
+    return halved if torch.isfinite(halved).all() else value
