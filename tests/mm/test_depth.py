@@ -16,7 +16,9 @@ from mmengine.runner import Runner
 from safetensors.torch import load_file
 
 import unirestore.training  # noqa: F401
-from unirestore.data import write_scenes
+from unirestore.data import render_scene, write_scenes
+from unirestore.degradations import Haze
+from unirestore.evaluation.depth import depth_figures
 from unirestore.mm import (
     DepthEstimatorStage,
     ExportDepthEstimator,
@@ -275,6 +277,25 @@ def read_config_of_one_class() -> Config:
     config = read_config("configs/_base_/camvid_segmentor_model.py")
     config.model.decode_head.update(num_classes=1, out_channels=1, loss_decode=dict(type="CrossEntropyLoss"))
     return config
+
+
+def test_the_shipped_judge_sees_scenes_and_suffers_from_haze():
+    """On eight scenes that it never learned: better than one distance for everything, and worse in haze."""
+    judge = FrozenDepthEstimator(MODEL, "unirestore/weights/scenes-depth/depth_estimator.safetensors")
+    scenes = [render_scene(1_000_000 + number) for number in range(8)]
+    haze = Haze(severity=4)
+    photos = dict(
+        clean=[scene.image for scene in scenes],
+        haze=[haze(scene.image, seed=0, depth=scene.depth) for scene in scenes],
+    )
+
+    def aligned(answers):
+        pairs = zip(answers, scenes, strict=True)
+        return np.mean([depth_figures(answer, scene.depth, judge.max_depth)[1] for answer, scene in pairs])
+
+    clean, hazy = aligned(judge.predict(photos["clean"])), aligned(judge.predict(photos["haze"]))
+    assert clean > 65 > aligned([np.full_like(scene.depth, 20) for scene in scenes]) + 20
+    assert hazy < clean - 5
 
 
 def test_what_half_precision_cannot_hold_is_saved_whole(tmp_path):
