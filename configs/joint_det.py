@@ -13,7 +13,6 @@ measure = dict(
     ),
     arms=["none"],
     restorers={
-        "start": dict(restorer="tiny"),
         "single": dict(restorer="work_dirs/single_det/restorer"),
         "joint": dict(restorer="work_dirs/tfa_joint/restorer"),
     },

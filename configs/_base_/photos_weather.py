@@ -1,11 +1,11 @@
 # YOLOX-nano of COCO learns from synthetic road fog and rain on the clean photos of tfa_photos.py; then its car AP on
 # real weather and its AP on clean COCO photos. What the protocols on photos share. Boxes on CamVid train come from
-# tools/pseudo_label.py, see tfa_photos.py. About 15 minutes on one CPU core.
+# tools/pseudo_label.py, see tfa_photos.py. Five to fifteen minutes on one CPU core.
 _base_ = ["runtime.py", "coco_classes.py"]
 model = dict(
     type="DetectorStage", classes={{_base_.coco_classes}}, start_from="yolox_nano_coco.pth", jitter=False
 )
-_steps = 400
+_steps = 300
 train_cfg = dict(max_iters=_steps)
 # a trained detector: small steps
 param_scheduler = [
@@ -13,7 +13,7 @@ param_scheduler = [
 ]
 optim_wrapper = dict(clip_grad=dict(max_norm=10.0))
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         sources=[dict(set="camvid_train", boxes="work_dirs/camvid_train_boxes.json"), "coco128_train"],
         weights=[2, 1],
