@@ -1,5 +1,5 @@
 # Stage 2 for a task that the paper does not have: TFA, fusion and the prompts `ir` and `depth` in front of a frozen
-# depth estimator, on the procedural scenes; then delta1 in haze and rain. About 15 minutes on one CPU core, half of
+# depth estimator, on the procedural scenes; then delta1 in haze and rain. About 11 minutes on one CPU core, a third of
 # them the measurement.
 #   python tools/train.py configs/tfa_depth.py
 _base_ = "_base_/adaptation.py"

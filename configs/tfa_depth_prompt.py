@@ -1,4 +1,4 @@
-# Stage 3: depth by one prompt, everything else as it was; see tfa_new_task.py. About 12 minutes on one CPU core, half
+# Stage 3: depth by one prompt, everything else as it was; see tfa_new_task.py. About 8 minutes on one CPU core, a third
 # of them the measurement.
 #   python tools/train.py configs/tfa_depth_prompt.py
 _base_ = "tfa_depth.py"
