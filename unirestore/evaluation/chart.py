@@ -8,7 +8,9 @@ from html import escape
 
 from unirestore.evaluation.bootstrap import Interval
 
-_LEFT, _RIGHT, _ROW, _TOP, _BOTTOM, _WIDTH = 62, 146, 30, 6, 26, 580
+_RIGHT, _ROW, _TOP, _BOTTOM, _WIDTH = 168, 30, 6, 26, 580
+_LETTER = 7.5
+"""Width in pixels that a letter of a name takes at most, on average."""
 
 
 def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str, emphasis: str = "") -> str:
@@ -25,9 +27,10 @@ def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str,
     """
     height = _TOP + _ROW * len(values) + _BOTTOM
     span = (high - low) or 1.0
+    left = min(20 + _LETTER * max((len(arm) for arm in values), default=0), (_WIDTH - _RIGHT) / 2)
 
     def x(value: float) -> float:
-        return _LEFT + (min(max(value, low), high) - low) / span * (_WIDTH - _LEFT - _RIGHT)
+        return left + (min(max(value, low), high) - low) / span * (_WIDTH - left - _RIGHT)
 
     parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">']
     floor = _TOP + _ROW * len(values)
@@ -38,7 +41,7 @@ def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str,
     parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{_TOP}" y2="{floor}"/>')
     for row, (arm, value) in enumerate(values.items()):
         middle = _TOP + _ROW * row + _ROW / 2
-        parts.append(f'<text class="name" x="{_LEFT - 10}" y="{middle + 4.5:.1f}">{escape(arm)}</text>')
+        parts.append(f'<text class="name" x="{left - 10:.1f}" y="{middle + 4.5:.1f}">{escape(arm)}</text>')
         if not math.isfinite(value.value):
             continue
         kind = "bar accent" if arm == emphasis else "bar"
