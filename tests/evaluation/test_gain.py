@@ -313,6 +313,15 @@ def test_chart_places_bars_to_scale():
     assert "b&lt;" in svg
 
 
+@pytest.mark.parametrize("name", ["a", "start, det", "student + CGCL"])
+def test_chart_leaves_room_for_names_and_ranges(name):
+    svg = bars({name: Interval(-23.3, -27.3, -19.3)}, low=-30, high=0, label="x")
+    (end,) = map(float, re.findall(r'<text class="name" x="([\d.]+)"', svg))
+    (start,) = map(float, re.findall(r'<text class="value" x="([\d.]+)"', svg))
+    width = float(re.search(r'viewBox="0 0 (\d+)', svg).group(1))
+    assert end >= 7 * len(name) and width - start >= 7 * len("-23.3 -27.3 to -19.3")  # 12.5 px letters
+
+
 # --- real photos ---
 
 
