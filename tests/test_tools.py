@@ -231,6 +231,7 @@ def test_train_then_measure(train, config, scenes, detector, tmp_path, capsys):
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.lstrip().lower().startswith("<!doctype html") and "data:image/" in page
     assert (tmp_path / "run" / "restorer" / "config.json").is_file()
+    assert not (tmp_path / "index.html").exists()  # a folder of the user's, which nobody asked to write to
 
 
 def test_no_measure_only_trains(train, config, tmp_path):
@@ -605,6 +606,13 @@ def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector
     assert list(arms) == ["none", "one", "both"] and arms["one"]["figures"] == arms["both"]["figures"]
     printed = capsys.readouterr().out
     assert "report.html" in printed and "left out not made yet" in printed
+    assert (
+        str(tmp_path / "index.html") in printed
+        and "href='table/report.html'" in (tmp_path / "index.html").read_text()
+    )
+    (tmp_path / "index.html").unlink()
+    measure_tool.main(["--work-dir", str(tmp_path)])
+    assert (tmp_path / "index.html").is_file()
     measure["restorers"]["both"].update(restorer=restorer)
     config.write_text(f"measure = {measure!r}\n")
     with pytest.raises(ValueError, match=r"restorer=\.\.\. or fitted"):
