@@ -12,7 +12,7 @@ _detector = dict(
 model = dict(restorer=dict(preset="tiny", block_out_channels=(8, 8, 8, 8)), downstream=_detector)
 train_cfg = dict(max_iters=10)
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=1e-3, total_steps=10, pct_start=0.3, div_factor=10, by_epoch=False)
+    dict(type="GroupOneCycleLR", eta_max=1e-3, total_steps=10, pct_start=0.3, div_factor=10, by_epoch=False)
 ]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=5))
 train_dataloader = dict(

@@ -9,7 +9,7 @@ model = dict(
 )
 train_cfg = dict(max_iters=1500)
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=2e-3, total_steps=1500, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(type="GroupOneCycleLR", eta_max=2e-3, total_steps=1500, pct_start=0.1, div_factor=10, by_epoch=False)
 ]
 optim_wrapper = dict(clip_grad=dict(max_norm=10.0))
 train_dataloader = dict(

@@ -5,6 +5,6 @@ _base_ = "tfa_depth.py"
 model = dict(trains=["prompts.depth"], perception_weight=0.0)
 # one vector: large steps do no harm
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=3e-2, total_steps=400, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(type="GroupOneCycleLR", eta_max=3e-2, total_steps=400, pct_start=0.1, div_factor=10, by_epoch=False)
 ]
 measure = dict(title="What one prompt gives a depth estimator on the procedural scenes")

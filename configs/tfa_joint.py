@@ -62,7 +62,7 @@ _turns = dict(det=1, seg=1, cls=2)  # objects are small, so a batch of them says
 _steps = 1600
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
 ]
 train_dataloader = dict(
     batch_size=_batch,

@@ -13,6 +13,7 @@ from .perception import PerceptionStage
 from .prior import PriorStage
 from .restoration import RestorationStage
 from .safe_loading import read_checkpoint, read_training_checkpoint
+from .schedules import GroupOneCycleLR
 from .stage import TrainingStage
 from .teachers import TEACHERS, Teacher, load_teachers
 
@@ -25,6 +26,7 @@ __all__ = [
     "ExportRestorer",
     "FitPrototypes",
     "GateStage",
+    "GroupOneCycleLR",
     "JointStage",
     "PerceptionStage",
     "PriorStage",
