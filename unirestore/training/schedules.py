@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 class GroupOneCycleLR(OneCycleLR):
     """mmengine's `OneCycleLR` with `eta_max` times the `lr_mult` of each group of parameters.
 
-    mmengine's own gives every group the same peak: `lr_mult` in `paramwise_cfg` has no effect there, and nothing says so.
+    mmengine's own gives every group the same peak: `lr_mult` in `paramwise_cfg` has no effect, and nothing says so.
     A group's factor is its learning rate over that of the optimiser, as both stand when the schedule is built.
 
     Args:
