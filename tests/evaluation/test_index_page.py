@@ -50,8 +50,13 @@ def test_each_run_has_its_figures_and_a_link_the_newest_first(tmp_path):
 
 
 def test_a_run_without_the_arm_shows_what_is_there(tmp_path):
+    stored_report(tmp_path / "a", arm="seg")
+    assert "mAP photos none seg gain gap closed fog 7 10.5 – – –" in text_of(write_index(tmp_path))
+
+
+def test_a_run_of_the_photos_as_they_are_has_one_figure(tmp_path):
     stored_report(tmp_path / "a", arm="none")
-    assert "fog 7 10.5 – – –" in text_of(write_index(tmp_path))
+    assert text_of(write_index(tmp_path)).endswith("mAP photos none fog 7 10.5 ")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"conditions": {"fog": {}}}', "\x00"])

@@ -61,14 +61,8 @@ def _run(path: Path, root: Path) -> str:
             f"({escape(type(error).__name__)}: {escape(str(error))}); measure again</p></section>"
         )
     link = quote((folder / "report.html").as_posix())
-    cells = (
-        escape(head),
-        "photos",
-        f"<code>{NONE}</code>",
-        f"<code>{escape(arm)}</code>",
-        "gain",
-        "gap closed",
-    )
+    cells = [escape(head), "photos", f"<code>{NONE}</code>"]
+    cells += [f"<code>{escape(arm)}</code>", "gain", "gap closed"] if arm != NONE else []
     return (
         f"<section><div class='top'><h2><a href='{link}'>{escape(title)}</a></h2>"
         f"<p class='soft'>{escape(str(folder))}; {escape(who + '; ' if who else '')}{when}</p></div>"
@@ -78,21 +72,24 @@ def _run(path: Path, root: Path) -> str:
 
 
 def _row(stored: dict[str, Any], name: str, condition: dict[str, Any]) -> str:
-    """What the run's arm gave on one condition."""
-    figure, arms = stored["key"]["figure"], condition["arms"]
-    before = number(arms[NONE]["figures"][figure]["value"])
-    after = gain = gap = "–"
-    if stored["arm"] in arms and stored["arm"] != NONE:
-        row = arms[stored["arm"]]
-        after, delta = number(row["figures"][figure]["value"]), row["deltas"][figure]
-        gain = _range(delta, "+.1f")
-        closed = (row.get("gap_closed") or {}).get(figure)
-        if closed and closed["value"] is not None:
-            gap = _range({k: 100 * v if v is not None else None for k, v in closed.items()}, ".0f", " %")
-    values = (escape(name), str(condition["photos"]), before, after, gain, gap)
+    """What the run's arm gave on one condition; nothing but the photos as they are where there is no other arm."""
+    figure, arms, arm = stored["key"]["figure"], condition["arms"], stored["arm"]
+    values = [escape(name), str(condition["photos"]), number(arms[NONE]["figures"][figure]["value"])]
+    if arm in arms and arm != NONE:
+        closed = (arms[arm].get("gap_closed") or {}).get(figure) or {"value": None}
+        values += [
+            number(arms[arm]["figures"][figure]["value"]),
+            _range(arms[arm]["deltas"][figure], "+.1f"),
+            "–" if closed["value"] is None else _range(closed, ".0f", " %", 100),
+        ]
+    elif arm != NONE:
+        values += ["–"] * 3
     return f"<tr>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
 
 
-def _range(value: dict[str, float | None], pattern: str, unit: str = "") -> str:
-    low, high = number(value["low"], pattern), number(value["high"], pattern)
-    return f"{number(value['value'], pattern)}{unit} <small>[{low}, {high}]</small>"
+def _range(interval: dict[str, float | None], pattern: str, unit: str = "", factor: float = 1) -> str:
+    value, low, high = (
+        number(None if interval[key] is None else factor * interval[key], pattern)
+        for key in ("value", "low", "high")
+    )
+    return f"{value}{unit} <small>[{low}, {high}]</small>"
