@@ -3,13 +3,19 @@
 # tools/pseudo_label.py, see tfa_photos.py. Five to fifteen minutes on one CPU core.
 _base_ = ["runtime.py", "coco_classes.py"]
 model = dict(
-    type="DetectorStage", classes={{_base_.coco_classes}}, start_from="yolox_nano_coco.pth", jitter=False
+    type="DetectorStage",
+    classes={{_base_.coco_classes}},
+    start_from="yolox_nano_coco.pth",
+    jitter=False,
+    norm_eval=True,  # YOLOX-nano's statistics do not survive batches of 4
 )
 _steps = 300
 train_cfg = dict(max_iters=_steps)
 # a trained detector: small steps
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=2e-4, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=2e-4, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 optim_wrapper = dict(clip_grad=dict(max_norm=10.0))
 train_dataloader = dict(

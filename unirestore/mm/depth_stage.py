@@ -22,7 +22,7 @@ class DepthEstimatorStage(DownstreamStage):
 
     Args:
         depth_estimator: mmseg config, as for `FrozenDepthEstimator`.
-        **options: `start_from`, `jitter`, `seed` of `DownstreamStage`.
+        **options: `start_from`, `jitter`, `seed`, `norm_eval` of `DownstreamStage`.
     """
 
     scope: ClassVar[str] = "mmseg"

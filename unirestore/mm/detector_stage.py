@@ -26,7 +26,7 @@ class DetectorStage(DownstreamStage):
 
     Args:
         detector: mmdet config, as for `FrozenDetector`.
-        **options: `classes`, `start_from`, `jitter`, `seed` of `DownstreamStage`.
+        **options: `classes`, `start_from`, `jitter`, `seed`, `norm_eval` of `DownstreamStage`.
     """
 
     scope: ClassVar[str] = "mmdet"

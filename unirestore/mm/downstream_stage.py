@@ -40,6 +40,8 @@ class DownstreamStage(BaseModel):
         jitter: vary every picture; True for `JITTER`, or ranges for some of its keys: factors for contrast and
             saturation, a shift in [-1, 1] for brightness.
         seed: of the jitter; item `index` always gets the same.
+        norm_eval: batch norms keep their statistics, as mmdet's backbones have it: for a trained network and small
+            batches, whose own statistics can be far from those that it learned with.
 
     Raises:
         ValueError: the head has another number of classes, or `jitter` names something else.
@@ -55,8 +57,10 @@ class DownstreamStage(BaseModel):
         start_from: str | Path | None = None,
         jitter: bool | Mapping[str, tuple[float, float]] = True,
         seed: int = 0,
+        norm_eval: bool = False,
     ) -> None:
         super().__init__()
+        self.norm_eval = norm_eval
         ranges = {} if isinstance(jitter, bool) else dict(jitter)
         if unknown := sorted(ranges.keys() - JITTER.keys()):
             raise ValueError(f"jitter has {', '.join(unknown)}; known are {', '.join(JITTER)}")
@@ -78,6 +82,15 @@ class DownstreamStage(BaseModel):
             }
             self.network.load_state_dict(fitting, strict=False)
             print_log(f"{len(fitting)} of {len(own)} tensors start from {start_from}", "current")
+
+    def train(self, mode: bool = True) -> DownstreamStage:
+        """Batch norms stay in eval mode where `norm_eval` says so."""
+        super().train(mode)
+        if self.norm_eval:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     def head_classes(self) -> int:
         """How many classes the head has."""

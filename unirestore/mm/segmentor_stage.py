@@ -22,7 +22,7 @@ class SegmentorStage(DownstreamStage):
 
     Args:
         segmentor: mmseg config, as for `FrozenSegmentor`.
-        **options: `classes`, `start_from`, `jitter`, `seed` of `DownstreamStage`.
+        **options: `classes`, `start_from`, `jitter`, `seed`, `norm_eval` of `DownstreamStage`.
     """
 
     scope: ClassVar[str] = "mmseg"
