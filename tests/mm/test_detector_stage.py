@@ -47,6 +47,17 @@ def test_losses_are_finite_and_follow_the_item():
     assert not torch.equal(losses["loss_obj"], other["loss_obj"])
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_batch_norms_keep_their_statistics_where_asked(kept):
+    stage = DetectorStage(detector=MODEL, classes=SCENE_CLASSES, norm_eval=kept).train()
+    before = {name: value.clone() for name, value in stage.named_buffers() if "running" in name}
+    losses = stage(**batch())
+    sum(value.sum() for value in losses.values()).backward()
+    same = [torch.equal(value, before[name]) for name, value in stage.named_buffers() if name in before]
+    assert len(same) > 50 and all(same) == kept
+    assert stage.network.backbone.stem.conv.bn.weight.grad is not None  # scale and shift learn all the same
+
+
 def test_a_head_with_other_classes_is_refused():
     with pytest.raises(ValueError, match="head has 6 classes, but 2 are given"):
         DetectorStage(detector=MODEL, classes=("car", "bus"))
