@@ -6,7 +6,9 @@ model = dict(type="GateStage", restorer=dict(weights="tiny", gate_channels=32))
 _steps = 600
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=3e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=3e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(
     batch_size=32,

@@ -9,7 +9,14 @@ find_unused_parameters = True  # under DDP: a batch reads the prompt of one task
 _steps = 4000
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=2e-3, total_steps=_steps, pct_start=0.05, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR",
+        eta_max=2e-3,
+        total_steps=_steps,
+        pct_start=0.05,
+        div_factor=10,
+        by_epoch=False,
+    )
 ]
 train_dataloader = dict(
     dataset=dict(

@@ -11,7 +11,9 @@ model = dict(
 _steps = 1500
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=4e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=4e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(
     batch_size=32,

@@ -11,7 +11,9 @@ model = dict(
 _steps = 1200
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=3e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=3e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 optim_wrapper = dict(clip_grad=dict(max_norm=10.0))
 train_dataloader = dict(

@@ -12,7 +12,14 @@ model = dict(restorer=dict(weights="tiny-base"), downstream=dict(**_detector))
 _steps = 1000
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=1.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR",
+        eta_max=1.5e-3,
+        total_steps=_steps,
+        pct_start=0.1,
+        div_factor=10,
+        by_epoch=False,
+    )
 ]
 train_dataloader = dict(dataset=dict(sources=["scenes_train"], weights=None, resize=(1.0, 1.3)))
 measure = dict(

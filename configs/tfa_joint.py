@@ -53,16 +53,16 @@ model = dict(
     ),
 )
 # prompts are not weights: nothing pulls them to zero; they start as one, and large steps part them soon
-optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0, lr_mult=20.0)})
-)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0, lr_mult=20.0)}))
 find_unused_parameters = True  # under DDP: a batch reads the prompts of two tasks
 custom_hooks = [dict(type="ExportRestorer"), dict(type="TaskGradientNorms")]
 _turns = dict(det=1, seg=1, cls=2)  # objects are small, so a batch of them says little
 _steps = 1600
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(
     batch_size=_batch,

@@ -8,6 +8,8 @@ _steps = 300
 train_cfg = dict(max_iters=_steps)
 # one vector: large steps do no harm
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=3e-2, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=3e-2, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 measure = dict(title="What one prompt gives a segmentor on CamVid test")

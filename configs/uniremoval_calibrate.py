@@ -15,7 +15,9 @@ custom_hooks = [dict(type="ExportRestorer"), dict(type="FitPrototypes")]
 _steps = 300
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=3e-4, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=3e-4, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(
     dataset=dict(

@@ -11,7 +11,9 @@ model = dict(
 _steps = 350
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=8e-4, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=8e-4, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(dataset=dict(weather="road_fog", seed=3))
 randomness = dict(seed=3)

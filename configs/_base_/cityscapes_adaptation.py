@@ -15,7 +15,14 @@ model = dict(
 _steps = 2000
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=1.5e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR",
+        eta_max=1.5e-3,
+        total_steps=_steps,
+        pct_start=0.1,
+        div_factor=10,
+        by_epoch=False,
+    )
 ]
 train_dataloader = dict(
     dataset=dict(

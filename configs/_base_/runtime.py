@@ -28,7 +28,9 @@ optim_wrapper = dict(
 )
 # OneCycle with a cosine, as in the paper: a tenth of the steps up from a tenth of the rate
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(
     batch_size=4,

@@ -7,7 +7,9 @@ model = dict(start_from=_weights, jitter=False)
 _steps = 500
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
-    dict(type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False)
+    dict(
+        type="GroupOneCycleLR", eta_max=1e-3, total_steps=_steps, pct_start=0.1, div_factor=10, by_epoch=False
+    )
 ]
 train_dataloader = dict(
     dataset=dict(weather=dict(clean=0.0), identity_probability=0.15, resize=(1.0, 1.3)),
