@@ -394,8 +394,7 @@ def test_only_boxes_of_the_wanted_classes_count(scenes, tmp_path):
 # ---------------------------------------------------------------------------------------------- pseudo-labels
 
 
-def test_pseudo_labels_can_be_trained_on(detector, scenes, tmp_path, monkeypatch, capsys):
-    from unirestore.data import load_eval_set
+def test_pseudo_labels_can_be_trained_on(detector, scenes, tmp_path, capsys):
     from unirestore.mm.downstream import FrozenDetector
     from unirestore.training import build_pairs
 
@@ -409,13 +408,12 @@ def test_pseudo_labels_can_be_trained_on(detector, scenes, tmp_path, monkeypatch
             layer.bias.copy_(torch.tensor([-9.0, -9.0, 3.0, -9.0, -9.0, -9.0]))  # it sees cars everywhere
     torch.save({"state_dict": raw.detector.state_dict()}, weights)
     photos = {key: value for key, value in scenes.items() if key not in ("annotations", "make")}
-    monkeypatch.setattr(tool, "load_eval_set", lambda name: load_eval_set({"mine": photos}[name]))
     out = tmp_path / "boxes" / "mine.json"
     command = [
         detector["config"],
         str(weights),
         "--set",
-        "mine",
+        f"{scenes['data_root']}/{scenes['images']}",
         "--out",
         str(out),
         "--size",
@@ -441,6 +439,26 @@ def test_pseudo_labels_can_be_trained_on(detector, scenes, tmp_path, monkeypatch
     item = pairs[0]
     assert item["labelled"] and len(item["boxes"]) and set(item["labels"].tolist()) == {2}
     assert f"{len(content['annotations'])} boxes on 6 photos" in capsys.readouterr().out
+
+
+def test_a_restorer_may_help_to_label(detector, scenes, restorer, tmp_path, monkeypatch):
+    from unirestore.mm.downstream import FrozenDetector
+
+    tool = load_tool("pseudo_label")
+    seen = []
+
+    def watched(model, task):
+        arm = restorer_arm(model, task)
+        return lambda image: seen.append((task, image.shape)) or arm(image)
+
+    restorer_arm = tool.restorer_arm
+    monkeypatch.setattr(tool, "restorer_arm", watched)
+    folder = f"{scenes['data_root']}/{scenes['images']}"
+    raw = tmp_path / "detector.pth"
+    torch.save({"state_dict": FrozenDetector(**{**detector, "fuse": False}).detector.state_dict()}, raw)
+    command = [detector["config"], str(raw), "--set", folder, "--size", "64", "--restorer", restorer]
+    tool.main([*command, "--out", str(tmp_path / "b.json"), "--classes", *detector["classes"]])
+    assert seen == [("det", (64, 64, 3))] * 6
 
 
 def test_missing_pseudo_labels_say_what_makes_them(scenes, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -71,6 +73,41 @@ def test_names_choose_photos(real, tmp_path):
     both = open_real([real], [str(file) for file in lists])
     assert [both.path(i) for i in range(len(both))] == [real / "night/c.png", real / "a.png"]
     assert not both.labelled and len(both[0].boxes) == 0
+
+
+def found(file, **by_name):
+    """Writes boxes as tools/pseudo_label.py does: name of a photo, without its suffix -> its boxes, all `bus`."""
+    images = [{"id": n, "file_name": f"{name}.png"} for n, name in enumerate(by_name)]
+    boxes = [
+        {"id": 10 * n + k, "image_id": n, "category_id": 2, "bbox": box}
+        for n, its in enumerate(by_name.values())
+        for k, box in enumerate(its)
+    ]
+    categories = [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}]
+    file.write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    return file
+
+
+def test_boxes_that_a_detector_found_come_along(real, pairs, tmp_path):
+    boxes = found(tmp_path / "boxes.json", a=[[10, 8, 20, 12]], b=[], **{"night/c": [[10, 8, 20, 12]]})
+    items = BesideReal(pairs, open_real(real, boxes=boxes))
+    batch = collate([items[n] for n in range(30)])
+    counts = dict.fromkeys(("a.png", "b.png", "c.png"), 0)
+    for name, its_boxes, labels in zip(batch["real_name"], batch["real_boxes"], batch["real_labels"]):
+        counts[name.rsplit("/")[-1]] += len(its_boxes)
+        assert len(its_boxes) == len(labels) and bool((labels == 1).all())
+    assert counts["a.png"] and counts["c.png"] and not counts["b.png"]
+    assert "real_boxes" not in collate([BesideReal(pairs, open_real(real))[0]])
+
+
+def test_boxes_must_be_there_and_cover_the_photos(real, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"pseudo_label\.py --restorer"):
+        open_real(real, boxes=tmp_path / "absent.json")
+    some = found(tmp_path / "some.json", a=[])
+    with pytest.raises(ValueError, match=r"some\.json: 2 of 3 photos are not in it, first b\.png"):
+        open_real(real, boxes=some)
+    (tmp_path / "one.txt").write_text("a.png\n")
+    assert open_real(real, tmp_path / "one.txt", some).labelled
 
 
 def test_boxes_of_a_named_set_are_never_read(monkeypatch, real):

@@ -62,7 +62,18 @@ def ready(stirred_folder, make_stage, items):
 
 def only(name: str, weight: float = 1.0) -> dict[str, float]:
     """Settings with every term switched off but one."""
-    names = ("cluster", "statistics", "adversarial", "content", "colour", "identity", "paired")
+    names = (
+        "cluster",
+        "statistics",
+        "adversarial",
+        "content",
+        "colour",
+        "identity",
+        "paired",
+        "match",
+        "task",
+        "self",
+    )
     return {f"{each}_weight": weight if each == name else 0.0 for each in names}
 
 
@@ -228,9 +239,47 @@ def test_a_detector_may_embed(detector, ready, batch):
     assert all(value.grad is None for value in stage.network.parameters())
 
 
+@pytest.mark.parametrize("name", ["match", "task", "self"])
+def test_terms_of_a_detector_stand_alone_in_batches_of_its_task(name, detector_with_weights, ready, batch):
+    boxes = [torch.tensor([[8.0, 8.0, 40.0, 40.0]])] * 4
+    labels = [torch.tensor([2])] * 4
+    truth = dict(
+        real_boxes=boxes, real_labels=labels, boxes=boxes, labels=labels, labelled=torch.ones(4).bool()
+    )
+    sums = []
+    for weight in (1.0, 3.0):
+        stage = ready(network=dict(detector_with_weights), tasks=["det"], **only(name, weight))
+        losses = {key: value for key, value in stage(**{**batch, **truth}).items() if key.startswith("loss")}
+        start = {"match": "loss_match", "task": "loss_det_", "self": "loss_det_real_"}[name]
+        assert losses and all(key.startswith(start) for key in losses)
+        assert name != "task" or not any("real" in key for key in losses)
+        sums.append(sum(losses.values()))
+        sums[-1].backward()
+        learnt = [value.grad.abs().sum() for value in stage.restorer.parameters() if value.grad is not None]
+        assert learnt and sum(learnt) > 0
+        assert all(value.grad is None for value in stage.network.parameters())
+    assert float(sums[1].detach()) == pytest.approx(3 * float(sums[0].detach()), rel=1e-4)
+    other = ready(network=dict(detector_with_weights), **only(name), network_task="ir", tasks=["ir", "det"])
+    shown = []
+    for first in range(8):
+        losses = other(**{**batch, **truth, "index": torch.full((4,), first)})
+        shown.append(any(key.startswith("loss") for key in losses))
+    assert any(shown) and not all(shown)
+
+
+def test_terms_that_need_boxes_say_so(detector, ready, batch):
+    stage = ready(network=dict(detector), tasks=["det"], self_weight=1.0)
+    with pytest.raises(ValueError, match=r"pseudo_label\.py --restorer .*real_boxes"):
+        stage(**batch)
+    stage = ready(network=dict(detector), tasks=["det"], task_weight=1.0)
+    with pytest.raises(ValueError, match=r"4 of 4 pictures have no annotations"):
+        stage(**dict(batch, labelled=torch.zeros(4, dtype=torch.bool)))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (dict(self_weight=1.0), r"self_weight=1\.0 need a network"),
         (dict(tasks=["seg"]), "which has ir, det"),
         (dict(tasks="det"), "give a list of tasks"),
         (dict(positives=3), r"1\.\.2 .* got 3"),

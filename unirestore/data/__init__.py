@@ -10,7 +10,7 @@ from unirestore.data.joint import JointDataset
 from unirestore.data.paired import PairedDataset, collate
 from unirestore.data.sample import SCENE_CLASSES, Sample
 from unirestore.data.scenes import SCENE_LABELS, Scene, Scenes, render_scene, write_scenes
-from unirestore.data.unpaired import BesideReal, open_real
+from unirestore.data.unpaired import BesideReal, named_photos, open_real
 from unirestore.data.voc import VocFolder
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "collate",
     "eval_sets",
     "load_eval_set",
+    "named_photos",
     "open_real",
     "read_depth",
     "read_image",

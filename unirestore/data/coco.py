@@ -69,10 +69,12 @@ class CocoFolder(PhotoFolder):
 
 
 def read_coco(
-    path: str | Path, classes: Sequence[str], label_names: Mapping[str, str | None] | None = None
+    path: str | Path,
+    classes: Sequence[str] | None = None,
+    label_names: Mapping[str, str | None] | None = None,
 ) -> list[Record]:
     """One `Record` for each picture of a COCO json, in the order of the file, with boxes clipped to the
-    picture.
+    picture; labels index `classes`, None: the json's own categories in their order.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -88,6 +90,8 @@ def read_coco(
             f"{path}: not a COCO json with 'images', 'annotations' and 'categories' ({error!r})"
         ) from error
     renamed = dict(label_names or {})
+    if classes is None:
+        classes = [category["name"] for category in categories]
     index = {name: i for i, name in enumerate(classes)}
     label_of = {
         c["id"]: index[renamed.get(c["name"], c["name"])]

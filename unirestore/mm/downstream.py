@@ -7,7 +7,7 @@ differs from mmdet's inferencer. Licence: Apache-2.0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
@@ -197,14 +197,16 @@ def pseudo_labels(
     names: Sequence[str] | None = None,
     *,
     score_thr: float = 0.4,
+    progress: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
     """Label clean pictures that have no boxes with the detector's own confident detections.
 
     Args:
         detector: the frozen detector; its ``classes`` become the categories, ids from 1.
-        images: uint8 ``(H, W, 3)`` RGB, as for :meth:`FrozenDetector.predict`.
+        images: uint8 ``(H, W, 3)`` RGB, as for :meth:`FrozenDetector.predict`; each is asked for once, in order.
         names: file name of each picture; running numbers where not given.
         score_thr: lowest score that becomes a box.
+        progress: called with the name of each picture that is done.
 
     Returns:
         a COCO annotation dictionary (``images``, ``annotations``, ``categories``); boxes are xywh in pixels,
@@ -232,6 +234,8 @@ def pseudo_labels(
                     "score": float(score),
                 }
             )
+        if progress is not None:
+            progress(name)
     categories = [{"id": index, "name": name} for index, name in enumerate(detector.classes, start=1)]
     return {"images": entries, "annotations": annotations, "categories": categories}
 

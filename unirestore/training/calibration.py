@@ -2,16 +2,20 @@
 
     L = cluster * CGCL + statistics * |mean e(y) - mean e(x)|^2 + adversarial * L_G(y) + L_D
         + content * C(y, y0) + colour * K(y, y0) + identity * |R(x) - x| + paired * (|R(w) - x| + edge)
+        + match * |N(R(w)) - N(x)| / |N(x)| + task * L_N(R(w), boxes of x) + self * L_N(y, boxes found in y0)
 
 y is the restored real photo for a task drawn per batch, y0 the same by the restorer that the stage started from
-(frozen), x clean photos, w their synthetic weather, R the restorer, e(.) the pooled features of a frozen network,
+(frozen), x clean photos, w their synthetic weather, R the restorer, N a frozen network, e(.) its pooled features,
 standardised. CGCL is InfoNCE of e(y) with the clean prototypes nearest to it as positives and all degraded
-prototypes as negatives.
+prototypes as negatives. The last line is off by default and needs a detector with a loss, L_N: the first two terms
+hold what a detector had taught the restorer, and the last is self-training. Its boxes are the detector's own confident
+ones, found beforehand where more can be seen, at a larger size (`tools/pseudo_label.py --restorer`).
 
 Known of Uni-Removal (arXiv 2307.05075): a second stage on unpaired real photos, a cluster-grained contrast (CGCL)
 and an adversarial loss that align outputs with natural photos. OURS is everything else: which network embeds, how
 clusters are made (`prototypes.py`), the discriminator, the statistics term, what keeps content
-(`consistency.py`), every weight, and that only what follows the autoencoder and the prior learns.
+(`consistency.py`), all terms of a detector, every weight, and that only what follows the autoencoder and the prior
+learns.
 Licence: Apache-2.0.
 """
 
@@ -29,6 +33,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS, MODELS
 from torch import Tensor, nn
 
+from .adaptation import check_labelled, downstream_losses, feature_distance
 from .autoencoder import edge_loss
 from .consistency import colour_loss, content_loss
 from .contrast import EncoderFeatures, info_nce, pooled
@@ -50,8 +55,11 @@ class CalibrationStage(TrainingStage):
             for the restorer's own frozen encoder.
         tasks: whose pictures are calibrated, one task a batch.
         cluster_weight, statistics_weight, adversarial_weight, content_weight, colour_weight, identity_weight,
-            paired_weight: of the terms of the header; 0 leaves a term out. Identity needs pairs without weather
-            (`identity_probability` of the pairs).
+            paired_weight, match_weight, task_weight, self_weight: of the terms of the header; 0 leaves a term out.
+            Identity needs pairs without weather (`identity_probability` of the pairs), `task` boxes on the clean
+            photos, `self` boxes on the real ones (`real_boxes` of `PairsBesideReal`).
+        network_task: the task whose batches take the terms `match`, `task` and `self`.
+        term_weights: of single terms of the network's loss, as in `AdaptationStage`.
         clean_prototypes, degraded_prototypes: how many clusters each side has.
         positives: nearest clean prototypes that count as positives.
         temperature: of the contrast.
@@ -61,7 +69,8 @@ class CalibrationStage(TrainingStage):
 
     Raises:
         ValueError: a task is unknown, a weight is negative or all are 0, there are fewer clean prototypes than
-            positives or fewer `fit_items` than prototypes; later: the prototypes were never fitted.
+            positives or fewer `fit_items` than prototypes, `task_weight` or `self_weight` has no network or no batches;
+            later: the prototypes were never fitted, photos lack the boxes that a term needs.
     """
 
     def __init__(
@@ -77,6 +86,11 @@ class CalibrationStage(TrainingStage):
         colour_weight: float = 2.0,
         identity_weight: float = 2.0,
         paired_weight: float = 1.0,
+        match_weight: float = 0.0,
+        task_weight: float = 0.0,
+        self_weight: float = 0.0,
+        network_task: str = "det",
+        term_weights: Mapping[str, float] | None = None,
         clean_prototypes: int = 8,
         degraded_prototypes: int = 8,
         positives: int = 1,
@@ -96,6 +110,9 @@ class CalibrationStage(TrainingStage):
             colour=colour_weight,
             identity=identity_weight,
             paired=paired_weight,
+            match=match_weight,
+            task=task_weight,
+            self=self_weight,
         )
         if min(self.weights.values()) < 0 or max(self.weights.values()) == 0 or r1_weight < 0:
             raise ValueError(
@@ -107,6 +124,11 @@ class CalibrationStage(TrainingStage):
                 f"tasks is {tasks!r}; give a list of tasks of the restorer, which has "
                 f"{', '.join(self.restorer.tasks)}"
             )
+        if max(task_weight, self_weight) and (network is None or network_task not in tasks):
+            raise ValueError(
+                f"task_weight={task_weight} and self_weight={self_weight} need a network with a loss and "
+                f"batches for {network_task!r}; tasks are {', '.join(tasks)}"
+            )
         if not 1 <= positives <= clean_prototypes:
             raise ValueError(f"positives must lie in 1..{clean_prototypes} (the clean ones), got {positives}")
         if fit_items < max(clean_prototypes, degraded_prototypes):
@@ -115,6 +137,7 @@ class CalibrationStage(TrainingStage):
                 "degraded prototypes; give more items or fewer prototypes"
             )
         self.tasks, self.positives, self.temperature = tuple(tasks), positives, temperature
+        self.network_task, self.term_weights = network_task, dict(term_weights or {})
         self.momentum, self.fit_items, self.r1_weight = momentum, fit_items, r1_weight
         # outside the module tree: frozen, no part of a checkpoint
         start = deepcopy(self.restorer).requires_grad_(False).eval()
@@ -142,7 +165,10 @@ class CalibrationStage(TrainingStage):
 
     def embed(self, images: Tensor) -> Tensor:
         """`(B, 3, H, W)` RGB in [0, 1] -> `(B, D)`: pooled features of the frozen network, standardised."""
-        return (pooled(self.network.features(images)) - self.middle) / self.scale
+        return self._embedding(self.network.features(images))
+
+    def _embedding(self, features: Sequence[Tensor]) -> Tensor:
+        return (pooled(features) - self.middle) / self.scale
 
     def losses(
         self, degraded: Tensor, clean: Tensor, real: Tensor, index: Tensor, **batch: Any
@@ -160,10 +186,12 @@ class CalibrationStage(TrainingStage):
         restored = self.restorer(real, task, candidates=candidates)
         with torch.no_grad():
             before = self.start(real, task, candidates=candidates)
-            of_clean = self.embed(clean)
+            known = self.network.features(clean)
+            of_clean = self._embedding(known)
             of_raw = self.embed(torch.cat([real, degraded]))
-        of_restored = self.embed(restored)
-        weights, losses = self.weights, {}
+        weights = self.weights
+        losses, found = self._self_losses(restored, task, batch)
+        of_restored = self._embedding(found)
         if weights["cluster"]:
             losses["loss_cluster"] = weights["cluster"] * self._contrast(of_restored)
         if weights["statistics"]:
@@ -180,8 +208,11 @@ class CalibrationStage(TrainingStage):
             losses["loss_content"] = weights["content"] * content_loss(restored, before)
         if weights["colour"]:
             losses["loss_colour"] = weights["colour"] * colour_loss(restored, before)
-        if weights["identity"] or weights["paired"]:
-            losses |= self._pair_losses(degraded, clean, weather, task)
+        if any(weights[name] for name in ("identity", "paired", "match", "task")):
+            picture = self.restorer(degraded, task)
+            losses |= self._pair_losses(picture, clean, weather)
+            if task == self.network_task and (weights["match"] or weights["task"]):
+                losses |= self._network_losses(picture, known, task, batch)
         bad = torch.cat([torch.ones_like(weather), weather])  # (2 B,) a pair without weather is a clean photo
         losses["usage"] = self._follow(of_clean, of_raw, bad, of_restored.detach())
         losses["spread"] = _spread(of_restored.detach()) / _spread(of_raw[: len(real)]).clamp_min(1e-6)
@@ -193,9 +224,41 @@ class CalibrationStage(TrainingStage):
         away = self.degraded.centres.expand(len(restored), -1, -1)  # (B, N, D)
         return info_nce(restored, self.clean.centres[near], away, self.temperature)
 
-    def _pair_losses(self, degraded: Tensor, clean: Tensor, weather: Tensor, task: str) -> dict[str, Tensor]:
+    def _self_losses(
+        self, restored: Tensor, task: str, batch: Mapping[str, Any]
+    ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
+        """The network's loss on restored real photos, where it is asked for, and its features."""
+        if not self.weights["self"] or task != self.network_task:
+            return {}, self.network.features(restored)
+        prefix = "real_"
+        own = {name.removeprefix(prefix): value for name, value in batch.items() if name.startswith(prefix)}
+        if "boxes" not in own:
+            raise ValueError(
+                f"self_weight={self.weights['self']} learns from boxes on the real photos: make some with "
+                "tools/pseudo_label.py --restorer and give them as train_dataloader.dataset.real_boxes"
+            )
+        return downstream_losses(
+            self.network, f"{task}_real", restored, own, self.weights["self"], self.term_weights
+        )
+
+    def _network_losses(
+        self, picture: Tensor, known: Sequence[Tensor], task: str, batch: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        """The network's own loss on restored pairs and how far its features are from `known`, those of the clean."""
+        losses = {}
+        if self.weights["task"]:
+            check_labelled(batch, self.network)
+            losses, found = downstream_losses(
+                self.network, task, picture, batch, self.weights["task"], self.term_weights
+            )
+        else:
+            found = self.network.features(picture)
+        if self.weights["match"]:
+            losses["loss_match"] = self.weights["match"] * feature_distance(found, known)
+        return losses
+
+    def _pair_losses(self, picture: Tensor, clean: Tensor, weather: Tensor) -> dict[str, Tensor]:
         """Identity on the pairs without weather, L1 and edges on those with; 0 where there are none."""
-        picture = self.restorer(degraded, task)
         losses = {}
         for name, chosen in (("identity", ~weather), ("paired", weather)):
             if not self.weights[name]:

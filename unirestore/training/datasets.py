@@ -48,10 +48,14 @@ def build_pairs(
 
 @DATASETS.register_module(name="PairsBesideReal")
 def build_pairs_beside_real(
-    *, real: str | Sequence[str], real_names: str | None = None, **pairs: Any
+    *,
+    real: str | Sequence[str],
+    real_names: str | None = None,
+    real_boxes: str | None = None,
+    **pairs: Any,
 ) -> BesideReal:
-    """`build_pairs(**pairs)` with real photos beside them: `real` and `real_names` as for `open_real`."""
-    return BesideReal(build_pairs(**pairs), open_real(real, real_names))
+    """`build_pairs(**pairs)` with real photos beside them: `photos`, `names` and `boxes` of `open_real`."""
+    return BesideReal(build_pairs(**pairs), open_real(real, real_names, real_boxes))
 
 
 @DATASETS.register_module(name="JointPairs")
