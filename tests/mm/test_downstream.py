@@ -265,6 +265,33 @@ def test_pseudo_labels_are_coco_and_keep_confident_boxes_only(detector):
         pseudo_labels(detector, [picture, picture], ["a.png"])
 
 
+def test_pseudo_labels_of_several_sizes_are_merged_in_the_pixels_of_the_picture(detector):
+    detector, _ = detector
+    picture = (images(1, 45, 60)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    seen = []
+
+    class TwoBoxes:
+        """Finds the whole of every picture, and its left half only when it is large."""
+
+        classes = CLASSES
+
+        def predict(self, pictures):
+            (image,) = pictures
+            height, width = image.shape[:2]
+            seen.append((height, width))
+            boxes = np.float32([[0, 0, width, height], [0, 0, width / 2, height]])[: 1 + (width > 60)]
+            return [
+                (boxes, np.float32([0.5 + width / 1000, 0.9])[: len(boxes)], np.int64([0, 1])[: len(boxes)])
+            ]
+
+    coco = pseudo_labels(TwoBoxes(), [picture], sizes=[30, 60, 120], restore=lambda image: 255 - image)
+    assert seen == [(22, 30), (45, 60), (90, 120)]
+    found = {a["category_id"]: (a["bbox"], a["score"]) for a in coco["annotations"]}
+    assert len(coco["annotations"]) == 2 and coco["images"][0]["width"] == 60
+    assert found[1][0] == pytest.approx([0, 0, 60, 45], abs=1) and found[1][1] == pytest.approx(0.62)
+    assert found[2][0] == pytest.approx([0, 0, 30, 45])
+
+
 @pytest.mark.slow
 @pytest.mark.shared
 def test_reference_car_ap_on_real_fog(shared):

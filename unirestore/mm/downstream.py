@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
@@ -19,6 +20,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
+from torchvision.ops import batched_nms
 
 from .frozen import FrozenNetwork, check_picture, read_config
 
@@ -28,6 +30,8 @@ Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 # boxes of classes outside ours are dropped after NMS; the detector's own cap must not let them push ours out
 _UNCAPPED = 10_000
+# what was found at one size covers what was found at another
+_MERGE_IOU = 0.65
 
 
 @MODELS.register_module()
@@ -196,21 +200,29 @@ def pseudo_labels(
     images: Sequence[np.ndarray],
     names: Sequence[str] | None = None,
     *,
+    sizes: Sequence[int] | None = None,
+    restore: Callable[[np.ndarray], np.ndarray] | None = None,
     score_thr: float = 0.4,
     progress: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
-    """Label clean pictures that have no boxes with the detector's own confident detections.
+    """Label pictures that have no boxes with the detector's own confident detections.
 
     Args:
         detector: the frozen detector; its ``classes`` become the categories, ids from 1.
         images: uint8 ``(H, W, 3)`` RGB, as for :meth:`FrozenDetector.predict`; each is asked for once, in order.
         names: file name of each picture; running numbers where not given.
+        sizes: scale each picture to these long sides, pixels, one after the other; what is found at several sizes is
+            merged by non-maximum suppression at IoU 0.65. None: the picture's own.
+        restore: what each scaled picture goes through before the detector sees it, uint8 in and out.
         score_thr: lowest score that becomes a box.
         progress: called with the name of each picture that is done.
 
     Returns:
-        a COCO annotation dictionary (``images``, ``annotations``, ``categories``); boxes are xywh in pixels,
-        clipped to the picture, each with the ``score`` it came from.
+        a COCO annotation dictionary (``images``, ``annotations``, ``categories``); boxes are xywh in pixels of the
+        picture as it came, clipped to it, each with the ``score`` it came from.
+
+    Raises:
+        ValueError: there are not as many names as pictures; what :meth:`FrozenDetector.predict` raises.
     """
     names = [f"{index:06d}.png" for index in range(len(images))] if names is None else list(names)
     if len(names) != len(images):
@@ -219,7 +231,7 @@ def pseudo_labels(
     for index, (name, image) in enumerate(zip(names, images, strict=True), start=1):
         height, width = image.shape[:2]
         entries.append({"id": index, "file_name": name, "height": height, "width": width})
-        for box, score, label in zip(*detector.predict([image])[0], strict=True):
+        for box, score, label in zip(*_detect_at(detector, image, sizes, restore), strict=True):
             left, top, right, bottom = np.clip(box, 0, (width, height, width, height)).tolist()
             if score < score_thr or right - left < 1 or bottom - top < 1:
                 continue
@@ -238,6 +250,27 @@ def pseudo_labels(
             progress(name)
     categories = [{"id": index, "name": name} for index, name in enumerate(detector.classes, start=1)]
     return {"images": entries, "annotations": annotations, "categories": categories}
+
+
+def _detect_at(
+    detector: FrozenDetector,
+    image: np.ndarray,
+    sizes: Sequence[int] | None,
+    restore: Callable[[np.ndarray], np.ndarray] | None,
+) -> Detections:
+    """What is found in an image at each of `sizes`, merged, in the image's pixels."""
+    height, width = image.shape[:2]
+    found = []
+    for size in sizes or [max(height, width)]:
+        sides = [max(1, round(side * size / max(height, width))) for side in (width, height)]
+        seen = image if sides == [width, height] else cv2.resize(image, sides, interpolation=cv2.INTER_LINEAR)
+        boxes, scores, labels = detector.predict([restore(seen) if restore else seen])[0]
+        found.append((boxes * np.tile(np.float32([width, height]) / np.float32(sides), 2), scores, labels))
+    if len(found) == 1:
+        return found[0]
+    boxes, scores, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = batched_nms(*map(torch.from_numpy, (boxes, scores, labels)), _MERGE_IOU).numpy()
+    return boxes[kept], scores[kept], labels[kept]
 
 
 def _sample(shape: tuple[int, int]) -> DetDataSample:
