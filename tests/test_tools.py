@@ -210,7 +210,7 @@ def test_a_missing_set_says_where_to_get_it(train, config, tmp_path):
 # ---------------------------------------------------------------------------------------- a run, to the end
 
 
-def test_train_then_measure(train, config, scenes, detector, tmp_path, capsys):
+def test_train_then_measure(train, config, scenes, detector, tmp_path, monkeypatch, capsys):
     measured = tmp_path / "measured.py"
     conditions = dict(haze=dict(set=scenes, weather="haze"), clean=dict(set=scenes))
     options = dict(
@@ -232,6 +232,13 @@ def test_train_then_measure(train, config, scenes, detector, tmp_path, capsys):
     assert page.lstrip().lower().startswith("<!doctype html") and "data:image/" in page
     assert (tmp_path / "run" / "restorer" / "config.json").is_file()
     assert not (tmp_path / "index.html").exists()  # a folder of the user's, which nobody asked to write to
+
+    monkeypatch.chdir(tmp_path)
+    short = [str(measured), "--cfg-options", "train_cfg.max_iters=1", "measure.limit=1"]
+    train.main([*short, f"work_dir={tmp_path / 'other'}"])
+    assert (tmp_path / "other" / "report.json").is_file() and not (tmp_path / "index.html").exists()
+    train.main([*short, "--work-dir", "work_dirs/named"])
+    assert "href='named/report.html'" in (tmp_path / "work_dirs" / "index.html").read_text()
 
 
 def test_no_measure_only_trains(train, config, tmp_path):

@@ -31,6 +31,9 @@ from mmengine.runner import Runner
 import unirestore.mm  # noqa: F401  (supplies mmcv's operators before mmdet is imported)
 from unirestore.training import find_checkpoint, read_training_checkpoint
 
+WORK_DIRS = Path("work_dirs")
+"""Where runs lie that are told no other place, and the index of their reports."""
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The flags of mmdet's ``tools/train.py`` and ``--no-measure``."""
@@ -77,7 +80,7 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.work_dir is not None:
         config.work_dir = args.work_dir
     elif config.get("work_dir") is None:
-        config.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+        config.work_dir = str(WORK_DIRS / Path(args.config).stem)
     if args.amp:
         config.optim_wrapper.pop("loss_scale", None)  # bfloat16 needs none
         config.optim_wrapper.type = "Bfloat16OptimWrapper"
@@ -131,8 +134,8 @@ def main(argv: list[str] | None = None) -> None:
         from unirestore.mm.measure import measure_from_config
 
         measure_from_config(measure, runner.work_dir)
-        if args.work_dir is None:  # else its parent may be any folder of the user's
-            print(f"all reports: {write_index(Path(runner.work_dir).parent)}")
+        if Path(runner.work_dir).parent == WORK_DIRS.absolute():  # another may be any folder of the user's
+            print(f"all reports: {write_index(WORK_DIRS)}")
 
 
 if __name__ == "__main__":
