@@ -68,6 +68,18 @@ def test_a_file_that_is_no_report_is_named_and_the_rest_stays(tmp_path, content)
     assert "+4.2" in text and "bad" in text and "cannot be read as a report" in text
 
 
+def test_what_a_report_says_is_text(tmp_path):
+    path = stored_report(tmp_path / "<b>", title="<b>", arm="<b>")
+    report = json.loads(path.read_text())
+    report["protocol"]["detector"] = report["key"]["title"] = report["conditions"]["fog"]["photos"] = "<b>"
+    report["conditions"] = {"<b>": report["conditions"]["fog"]}
+    path.write_text(json.dumps(report))
+    body = write_index(tmp_path).read_text().partition("<body>")[2]
+    assert "<b>" not in body and body.count("&lt;b&gt;") == 7
+    path.write_text(json.dumps({**report, "title": 5, "arm": None}))
+    assert "5" in text_of(write_index(tmp_path))
+
+
 def test_nothing_to_list(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no report\.json below"):
         write_index(tmp_path / "nowhere")

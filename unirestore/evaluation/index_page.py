@@ -51,7 +51,8 @@ def _run(path: Path, root: Path) -> str:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         rows = "".join(_row(stored, name, stored["conditions"][name]) for name in stored["conditions"])
-        head, arm, title = stored["key"]["title"], stored["arm"], stored.get("title") or str(folder)
+        arm = str(stored["arm"])
+        head, title = str(stored["key"]["title"]), str(stored.get("title") or folder)
         networks = [layout.network for layout in LAYOUTS.values()]
         who = ", ".join(str(stored["protocol"][key]) for key in networks if key in stored["protocol"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -74,7 +75,7 @@ def _run(path: Path, root: Path) -> str:
 def _row(stored: dict[str, Any], name: str, condition: dict[str, Any]) -> str:
     """What the run's arm gave on one condition; nothing but the photos as they are where there is no other arm."""
     figure, arms, arm = stored["key"]["figure"], condition["arms"], stored["arm"]
-    values = [escape(name), str(condition["photos"]), number(arms[NONE]["figures"][figure]["value"])]
+    values = [escape(name), escape(str(condition["photos"])), number(arms[NONE]["figures"][figure]["value"])]
     if arm in arms and arm != NONE:
         closed = (arms[arm].get("gap_closed") or {}).get(figure) or {"value": None}
         values += [
