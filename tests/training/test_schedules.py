@@ -55,5 +55,8 @@ def test_a_resumed_schedule_goes_on():
 
 
 def test_no_peak_is_refused():
-    with pytest.raises(ValueError, match="eta_max must be above 0"):
+    with pytest.raises(ValueError, match=r"must be above 0, got 0\.0 and 0\.003"):
         GroupOneCycleLR(wrapper_of(None), eta_max=0.0, **OPTIONS)
+    resting = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0)  # no group has a factor
+    with pytest.raises(ValueError, match=r"must be above 0, got 0\.001 and 0\.0"):
+        GroupOneCycleLR(resting, eta_max=1e-3, **OPTIONS)

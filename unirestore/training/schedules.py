@@ -17,19 +17,17 @@ class GroupOneCycleLR(OneCycleLR):
     A group's factor is its learning rate over that of the optimiser, as both stand when the schedule is built.
 
     Args:
-        optimizer: mmengine's wrapper around one optimiser, or the optimiser.
+        optimizer: mmengine's wrapper around one optimiser, or the optimiser; its own learning rate is above 0.
         eta_max: peak of a group without `lr_mult`, above 0.
         **options: of `OneCycleLR`.
 
     Raises:
-        ValueError: `eta_max` is not above 0.
+        ValueError: `eta_max` or the optimiser's learning rate is not above 0.
     """
 
-    def __init__(
-        self, optimizer: OptimWrapper | Optimizer, *args: Any, eta_max: float, **options: Any
-    ) -> None:
-        if not eta_max > 0:
-            raise ValueError(f"eta_max must be above 0, got {eta_max}")
+    def __init__(self, optimizer: OptimWrapper | Optimizer, *, eta_max: float, **options: Any) -> None:
         base = getattr(optimizer, "optimizer", optimizer).defaults["lr"]
+        if not (eta_max > 0 and base > 0):
+            raise ValueError(f"eta_max and the optimiser's lr must be above 0, got {eta_max} and {base}")
         peaks = [eta_max * group["lr"] / base for group in optimizer.param_groups]
-        super().__init__(optimizer, *args, eta_max=peaks, **options)
+        super().__init__(optimizer, eta_max=peaks, **options)
