@@ -194,6 +194,8 @@ def measure_gain(
                 "resize_to": resize_to,
                 "effect": _describe(effect, seed),
                 "key": cache_key,
+                "task": task.name,
+                "classes": list(task.classes),  # what is kept of an answer may be by class, or by band of distance
             }
             runs = _run_arms(bench, arms, clean_runs, cache, key, lambda arm, n=name: advance(f"{n}: {arm}"))
             truths = [task.truth(bench.record(i)) for i in range(count)]
