@@ -137,16 +137,13 @@ def test_figures_kept_for_another_range_are_not_taken(tmp_path):
     """At 12 m and 60 m: what is kept for 80 m counts both, for 40 m the near half alone."""
     truth = np.repeat(np.array([[12, 60]], np.float32), 8, 0)
     photos = [Sample(image=np.zeros((8, 2, 3), np.uint8), depth=truth, name="a.png")]
-    answer = np.full_like(truth, 12)
-    found = [
-        measure_gain(
-            lambda images: [answer], None, {"none": lambda image: image}, {"clean": Condition(photos=photos)},
-            resize_to=8, resamples=2, task=DepthTask(farthest), progress=False, cache=tmp_path,
+    for farthest, delta1 in ((80, 50), (40, 100)):
+        report = measure_gain(
+            lambda images: [np.full_like(truth, 12)], None, {"none": lambda image: image},
+            {"clean": Condition(photos=photos)}, resize_to=8, resamples=2, task=DepthTask(farthest),
+            progress=False, cache=tmp_path,
         )  # fmt: skip
-        for farthest in (80, 40)
-    ]
-    delta1 = [report.conditions["clean"].arms["none"].comparison.figures["delta1"].value for report in found]
-    assert delta1 == [50, 100]
+        assert report.conditions["clean"].arms["none"].comparison.figures["delta1"].value == delta1
 
 
 def test_colours_go_from_near_to_far_and_stand_in_the_legend():

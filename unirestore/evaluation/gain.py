@@ -195,7 +195,7 @@ def measure_gain(
                 "effect": _describe(effect, seed),
                 "key": cache_key,
                 "task": task.name,
-                "classes": list(task.classes),  # what is kept of an answer may be by class, or by band of distance
+                "classes": list(task.classes),  # what is kept of an answer may be by class or distance
             }
             runs = _run_arms(bench, arms, clean_runs, cache, key, lambda arm, n=name: advance(f"{n}: {arm}"))
             truths = [task.truth(bench.record(i)) for i in range(count)]
