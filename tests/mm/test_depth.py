@@ -178,6 +178,10 @@ def test_wrong_input_is_refused_with_the_numbers(estimator):
         estimator.features(torch.rand(3, 32, 32))
     with pytest.raises(ValueError, match="no decode head with `max_depth`"):
         FrozenDepthEstimator(read_config_of_one_class(), None)
+    config = read_config(MODEL)
+    config.model.decode_head.max_depth = 0.0
+    with pytest.raises(ValueError, match=r"farthest distance in metres, got 0\.0"):
+        FrozenDepthEstimator(config, None)
 
 
 @pytest.fixture(scope="module")

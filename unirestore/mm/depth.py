@@ -20,12 +20,11 @@ from mmseg.models.decode_heads import SegformerHead, VPDDepthHead
 from mmseg.registry import MODELS as MMSEG_MODELS
 from torch import Tensor
 
+from unirestore.evaluation.depth import NEAREST
+
 from .pixels import FrozenPixelNetwork
 
 __all__ = ["FrozenDepthEstimator", "SegformerDepthHead", "known_depth"]
-
-NEAREST = 1e-3
-"""Metres; what an estimator says is at least this, since ratios are taken."""
 
 
 @MMSEG_MODELS.register_module()
@@ -36,12 +35,17 @@ class SegformerDepthHead(SegformerHead):
     parameters than this head has by far. Its answer, `max_depth` times a sigmoid, and its loss are taken over.
 
     Args:
-        max_depth: metres; no answer is farther.
+        max_depth: metres, above 0.001; no answer is farther.
         loss_decode: mmseg's loss of prediction and truth, both `(B, 1, H, W)`; None: `SiLogLoss`.
         **options: of `SegformerHead`, without `num_classes`.
+
+    Raises:
+        ValueError: `max_depth` is no distance.
     """
 
     def __init__(self, *, max_depth: float = 80.0, loss_decode: Any = None, **options: Any) -> None:
+        if not max_depth > NEAREST:
+            raise ValueError(f"max_depth is the farthest distance in metres, got {max_depth}")
         loss_decode = dict(type="SiLogLoss") if loss_decode is None else loss_decode
         super().__init__(num_classes=1, threshold=0.0, loss_decode=loss_decode, **options)
         self.max_depth = float(max_depth)
@@ -111,7 +115,7 @@ class FrozenDepthEstimator(FrozenPixelNetwork):
             ValueError: a picture has another type or shape.
         """
         return [
-            answer.pred_depth_map.data[0].clamp(NEAREST, self.max_depth).cpu().numpy()
+            answer.pred_depth_map.data[0].clamp(NEAREST, self.max_depth).cpu().numpy()  # ratios are taken
             for answer in self._answers(images)
         ]
 
