@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from unirestore.evaluation.depth import BANDS
-from unirestore.evaluation.pictures import PANEL_WIDTH, Panel, to_jpeg
+from unirestore.evaluation.pictures import Panel, panel_size, to_jpeg
 
 NEAR = 1 / 40  # share of the farthest distance that is as red as it gets
 UNKNOWN = "#3a434b"
@@ -35,7 +35,7 @@ def depth_panel(title: str, image: np.ndarray, share: np.ndarray, counts: np.nda
         counts: `(H, W)` bool, False where the true distance is not known: dark there.
         caption: what stands below beside the title.
     """
-    size = (PANEL_WIDTH, max(1, round(image.shape[0] * PANEL_WIDTH / image.shape[1])))
+    size = panel_size(image)
     photo = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     coloured = depth_colours(cv2.resize(share.astype(np.float32), size, interpolation=cv2.INTER_NEAREST))
     known = cv2.resize(counts.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)

@@ -36,6 +36,11 @@ class Picture:
     panels: tuple[Panel, ...]
 
 
+def panel_size(image: np.ndarray) -> tuple[int, int]:
+    """Width and height in pixels of the panel that shows `(H, W, 3)`."""
+    return PANEL_WIDTH, max(1, round(image.shape[0] * PANEL_WIDTH / image.shape[1]))
+
+
 def box_panels(
     truth_image: np.ndarray,
     images: Mapping[str, np.ndarray],
@@ -106,8 +111,7 @@ class _Canvas:
     """A picture scaled to the panel's width, on which boxes of the photo are drawn."""
 
     def __init__(self, image: np.ndarray, photo_size: tuple[int, int]) -> None:
-        height, width = image.shape[:2]
-        panel = (PANEL_WIDTH, max(1, round(height * PANEL_WIDTH / width)))
+        panel = panel_size(image)
         self.image = Image.fromarray(image).resize(panel, Image.Resampling.BICUBIC)
         self.scale = np.array([panel[0] / photo_size[1], panel[1] / photo_size[0]] * 2)
         self.draw = ImageDraw.Draw(self.image)

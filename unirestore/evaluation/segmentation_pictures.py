@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from unirestore.data.label_maps import IGNORED
-from unirestore.evaluation.pictures import PANEL_WIDTH, Panel, to_jpeg
+from unirestore.evaluation.pictures import Panel, panel_size, to_jpeg
 
 MASK = 0.6  # share of the colour in a pixel
 COLOURS = {
@@ -45,7 +45,7 @@ def mask_panel(
         classes: names in the order of the indices.
         caption: what stands below beside the title.
     """
-    size = (PANEL_WIDTH, max(1, round(image.shape[0] * PANEL_WIDTH / image.shape[1])))
+    size = panel_size(image)
     shown = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     labels = cv2.resize(label_map.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     table = np.zeros((256, 3), np.float32)

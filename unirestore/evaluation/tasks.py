@@ -18,7 +18,7 @@ from unirestore.evaluation.depth import BANDS, DepthScore, band_names, bands_of,
 from unirestore.evaluation.depth_pictures import depth_panel
 from unirestore.evaluation.detection import Prediction, Truth
 from unirestore.evaluation.metrics import DetectionScore
-from unirestore.evaluation.pictures import PANEL_WIDTH, SHOWN_SCORE, Panel, box_panels, to_jpeg
+from unirestore.evaluation.pictures import SHOWN_SCORE, Panel, box_panels, panel_size, to_jpeg
 from unirestore.evaluation.segmentation import SegmentationScore, confusion
 from unirestore.evaluation.segmentation_pictures import mask_panel
 
@@ -370,5 +370,4 @@ class ClassificationTask(_Task):
 
 
 def _shown(image: np.ndarray) -> bytes:
-    size = (PANEL_WIDTH, max(1, round(image.shape[0] * PANEL_WIDTH / image.shape[1])))
-    return to_jpeg(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC))
+    return to_jpeg(cv2.resize(image, panel_size(image), interpolation=cv2.INTER_CUBIC))
