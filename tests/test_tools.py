@@ -642,3 +642,16 @@ def test_further_restorers_and_folds_are_measured_from_a_config(scenes, detector
     config.write_text(f"measure = {measure!r}\n")
     with pytest.raises(ValueError, match=r"restorer=\.\.\. or fitted"):
         measure_tool.main([str(config), "--work-dir", str(tmp_path)])
+
+
+def test_configs_are_read_before_the_first_is_measured(tmp_path, monkeypatch, capsys):
+    measure_tool = load_tool("measure")
+    monkeypatch.setattr(measure_tool, "measure_from_config", lambda *args: pytest.fail("measured"))
+    (tmp_path / "other").mkdir()
+    for name in ("table", "other/table"):
+        (tmp_path / f"{name}.py").write_text("measure = dict(a=1)")
+    (tmp_path / "none.py").write_text("")
+    for second, message in (("none", "has no measure"), ("other/table", "two configs are called table")):
+        with pytest.raises(SystemExit):
+            measure_tool.main([str(tmp_path / "table.py"), str(tmp_path / f"{second}.py")])
+        assert message in capsys.readouterr().err

@@ -30,12 +30,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--cfg-options", nargs="+", action=DictAction, help="override settings of all configs"
     )
     args = parser.parse_args(argv)
+    measures = {}  # all are read before the first takes its time
     for path in args.configs:
-        config = Config.fromfile(path)
+        config, name = Config.fromfile(path), Path(path).stem
         config.merge_from_dict(args.cfg_options or {})
         if not config.get("measure"):
             parser.error(f"{path} has no measure=dict(...)")
-        measure_from_config(config.measure.to_dict(), Path(args.work_dir) / Path(path).stem)
+        if name in measures:
+            parser.error(f"two configs are called {name}, and so would be their reports")
+        measures[name] = config.measure.to_dict()
+    for name, measure in measures.items():
+        measure_from_config(measure, Path(args.work_dir) / name)
     print(f"all reports: {write_index(args.work_dir)}")
 
 
