@@ -42,7 +42,7 @@ Size = tuple[int, int]
 
 
 def call_of(config: str | Path, size: Size) -> Callable[[], Any]:
-    """The detector of a config on one grey picture, from 8 bits to the head's maps."""
+    """The detector of a config on one picture of noise, from 8 bits to the head's maps."""
     import unirestore.mm  # noqa: F401  (supplies mmcv's operators before mmdet is imported)
     from unirestore.mm.frozen import build_network, read_config
 

@@ -17,7 +17,7 @@ def bars(values: Mapping[str, Interval], *, low: float, high: float, label: str,
     """Draw horizontal bars from zero.
 
     Args:
-        values: arm -> difference and interval, in points of AP.
+        values: arm -> difference and interval, in points of the figure.
         low, high: ends of the axis, the same for all charts that are compared; `low <= 0 <= high`.
         label: what a screen reader says of the chart.
         emphasis: the arm in the accent colour.

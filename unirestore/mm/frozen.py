@@ -1,4 +1,4 @@
-"""What a frozen detector and a frozen segmentor share: built from a config, loaded exactly, never trained.
+"""What the frozen networks of mmdet and mmseg share: built from a config, loaded exactly, never trained.
 
 UniRestore's second stage (section 3.4) trains through the loss of a frozen downstream network. What differs from
 mmengine's inferencers: it is differentiable in the images and answers in the caller's class indices. Convolution and
