@@ -38,7 +38,7 @@ def write_index(root: str | Path) -> Path:
         "charts and pictures. Differences are paired by photo; the range beside each holds 95 % of the resamples."
     )
     path = root / INDEX
-    partial = path.with_suffix(".html.part")
+    partial = path.with_suffix(f".{os.getpid()}.part")  # runs that end together write one index
     partial.write_text(page("What was measured", lead, body), encoding="utf-8")
     os.replace(partial, path)
     return path
