@@ -1,6 +1,6 @@
-# Uni-Removal, stage 2 with the detector's own loss: as uniremoval_calibrate_yolox.py, and the detector holds on the pairs
-# what it had taught, and learns to see on the real photos at one size what it sees there at several. No boxes are given:
-# it finds them itself.
+# Uni-Removal, stage 2 with the detector's own loss: as uniremoval_calibrate_yolox.py, and the detector holds on the
+# pairs what it had taught; on the real photos the restorer learns to show it at one size what it sees there at several.
+# No boxes are given: the detector finds them.
 #   DETECTOR=mmdet::yolox/yolox_nano_8xb8-300e_coco.py; WEIGHTS=yolox_nano_coco.pth
 #   python tools/pseudo_label.py $DETECTOR $WEIGHTS --set camvid_train --size 960 --score 0.3 \
 #       --out work_dirs/camvid_train_boxes.json

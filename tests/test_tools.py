@@ -448,6 +448,12 @@ def test_pseudo_labels_can_be_trained_on(detector, scenes, tmp_path, capsys):
     assert f"{len(content['annotations'])} boxes on 6 photos" in capsys.readouterr().out
 
 
+def test_the_effective_batch_is_told(train):
+    config = dict(train_dataloader=dict(batch_size=4), optim_wrapper=dict(accumulative_counts=3))
+    assert train.effective_batch(config, 2).startswith("effective batch: 24 (4 items x 2 processes")
+    assert train.effective_batch({**config, "optim_wrapper": {}}, 1).startswith("effective batch: 4 ")
+
+
 def test_a_restorer_may_help_to_label(detector, scenes, restorer, tmp_path, monkeypatch):
     from unirestore.mm.downstream import FrozenDetector
 

@@ -103,6 +103,13 @@ def spell_out(options: Mapping[str, Any], shortcuts: Mapping[str, Sequence[str]]
     return {key: value for name, value in options.items() for key in shortcuts.get(name, [name])}
 
 
+def effective_batch(config: Mapping[str, Any], ranks: int) -> str:
+    """How many items the optimiser sees at each step, in words."""
+    batch = config["train_dataloader"]["batch_size"]
+    gathered = config["optim_wrapper"].get("accumulative_counts", 1)
+    return f"effective batch: {batch * ranks * gathered} ({batch} items x {ranks} processes x {gathered} batches)"
+
+
 def resumable(resume: str, work_dir: str) -> Path:
     """What ``--resume`` means: a file, the newest checkpoint of a folder, or with "auto" of `work_dir`."""
     named = Path(work_dir if resume == "auto" else resume)
@@ -126,6 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.launcher == "pytorch" and not torch.cuda.is_available():
         torch.distributed.init_process_group("gloo")  # mmengine's own way asks for a GPU first
     runner = Runner.from_cfg(config)
+    runner.logger.info(effective_batch(config, runner.world_size))
     runner.train()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the other ranks are done; measuring needs one

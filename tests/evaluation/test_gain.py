@@ -194,6 +194,28 @@ def test_conditions_with_their_own_photos_and_drawn_effects():
     assert result.conditions["own"].photos == 1
 
 
+def test_pairs_of_ones_own_are_their_own_condition(report):
+    """Degraded twins that lie beside the clean photos give the figures of the same weather put on here."""
+
+    class Pairs(Blocks):
+        degraded = "folder"
+
+    pairs = Pairs()
+    for index, record in enumerate(pairs):
+        record.degraded = fog(record.image, seed=photo_seed(0, index))
+    found = measured(
+        conditions={"pairs": Condition(photos=pairs), "on top": Condition(photos=pairs, effect=fog)}
+    )
+    wanted = report.conditions["fog"].arms
+    for name in ("pairs", "on top"):
+        arms = found.conditions[name].arms
+        assert list(arms) == ["clean", "none", "stretch"]
+        for arm, row in arms.items():
+            assert row.comparison.figures["agnostic"] == wanted[arm].comparison.figures["agnostic"]
+            assert row.psnr == wanted[arm].psnr
+    assert found.conditions["pairs"].effect == {"type": "photos of the set, beside their clean twins"}
+
+
 def test_pictures_are_the_photos_with_most_and_least_gain(report):
     best, median, worst = report.conditions["fog"].pictures
     assert [p.rank for p in (best, median, worst)] == ["best", "median", "worst"]

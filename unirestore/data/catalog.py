@@ -4,9 +4,9 @@ A data config holds `data_root` and `eval_sets = dict(NAME=dict(...))`. Each set
 `annotations`, `classes`, `condition` (`clean`, `fog`, `rain`, ...), `format` (`coco`, `voc`, or `categories`: a folder
 a class, see `CategoryFolder`), `objects` (cut the boxes out: arguments of `ObjectCrops`), `hint` (where
 to get it and how to lay it out), `label_names` (class name of the set -> class name of the detector),
-`depth`, `label_maps`, `label_map_names`, `label_map_suffix` and `pattern` (see `PhotoFolder`), `split` (VOC) and `make`
-(rendered if missing: arguments of `write_scenes`). Paths are relative to `data_root`. Names of sets are unique over
-all files.
+`depth`, `label_maps`, `label_map_names`, `label_map_suffix`, `degraded`, `degraded_suffix` and `pattern` (see
+`PhotoFolder`), `split` (VOC) and `make` (rendered if missing: arguments of `write_scenes`). Paths are relative to
+`data_root`. Names of sets are unique over all files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from unirestore.data.voc import VocFolder
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "data"
 KEYS = (
     "images", "annotations", "classes", "condition", "format", "hint", "label_names", "depth", "label_maps",
-    "label_map_names", "label_map_suffix", "pattern", "split",
+    "label_map_names", "label_map_suffix", "degraded", "degraded_suffix", "pattern", "split",
     "make", "data_root", "objects",
 )  # fmt: skip
 FORMATS = ("coco", "voc", "categories")
@@ -128,10 +128,14 @@ def _open(
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
     if entry.get("format") == "categories":
+        if entry.get("degraded") is not None:
+            raise ValueError(
+                f"{root / entry['images']}: a folder of categories has no degraded twins; name photos"
+            )
         return CategoryFolder(root / entry["images"], classes=entry.get("classes"), limit=limit)
     paths = {
         key: None if entry.get(key) is None else root / entry[key]
-        for key in ("images", "annotations", "depth", "label_maps", "split")
+        for key in ("images", "annotations", "depth", "label_maps", "degraded", "split")
     }
     common = dict(
         classes=tuple(entry.get("classes", SCENE_CLASSES)),
@@ -142,6 +146,8 @@ def _open(
         limit=limit,
         pattern=entry.get("pattern"),
         label_map_suffix=entry.get("label_map_suffix", ("", "")),
+        degraded=paths["degraded"],
+        degraded_suffix=entry.get("degraded_suffix", ("", "")),
     )
     if entry.get("format", "coco") == "voc":
         return VocFolder(paths["images"], paths["annotations"], split=paths["split"], **common)

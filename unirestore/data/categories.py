@@ -78,7 +78,7 @@ class ObjectCrops:
                 f"smallest must be at least 1 and margin at least 0, got {smallest} and {margin}"
             )
         self.source, self.margin, self.classes = source, margin, source.classes
-        self.set_name, self.condition = source.set_name, source.condition
+        self.set_name, self.condition, self.degraded = source.set_name, source.condition, source.degraded
         self.boxes = [
             (photo, number)
             for photo, record in enumerate(source.records)
@@ -95,8 +95,9 @@ class ObjectCrops:
         photo, number = self.boxes[index]
         whole = self.source[photo]
         rows, columns = _square(whole.boxes[number], whole.image.shape[:2], self.margin)
-        cut = (None if plane is None else plane[rows, columns] for plane in (whole.depth, whole.label_map))
-        depth, label_map = (None if plane is None else np.ascontiguousarray(plane) for plane in cut)
+        beside = (whole.depth, whole.label_map, whole.degraded)
+        cut = (None if plane is None else plane[rows, columns] for plane in beside)
+        depth, label_map, degraded = (None if plane is None else np.ascontiguousarray(plane) for plane in cut)
         return Sample(
             image=np.ascontiguousarray(whole.image[rows, columns]),
             category=int(whole.labels[number]),
@@ -105,6 +106,7 @@ class ObjectCrops:
             label_map_names=whole.label_map_names,
             name=f"{whole.name}#{number}",
             labelled=False,
+            degraded=degraded,
         )
 
 

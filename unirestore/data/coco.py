@@ -27,8 +27,8 @@ class CocoFolder(PhotoFolder):
         classes: names that the labels index; annotations of other classes are left out.
         label_names: class name of the json -> class name in `classes`, where they differ; None as value
             leaves it out.
-        limit: keep the first so many pictures.
-        **known: `depth`, `label_maps`, `label_map_names`, `labelled`, `depth_unit` of `PhotoFolder`.
+        limit: keep the first so many pictures, or pairs.
+        **known: what else `PhotoFolder` takes: `labelled`, `depth_unit`, `degraded`, ...
 
     Raises:
         FileNotFoundError: a file or folder is missing.

@@ -6,8 +6,9 @@ pycocotools.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from unirestore.data.sample import SCENE_CLASSES, Sample, no_boxes, no_labels
 
 @dataclass
 class Record:
-    """What an annotation file says of one picture; `path` is relative to the image folder or absolute."""
+    """What an annotation file says of one picture; `path` is relative to the image folder or absolute.
+
+    `degraded` is a photo of the same view in bad weather, where there is one."""
 
     path: str
     boxes: np.ndarray = field(default_factory=no_boxes)
@@ -26,6 +29,7 @@ class Record:
     crowd_boxes: np.ndarray = field(default_factory=no_boxes)
     crowd_labels: np.ndarray = field(default_factory=no_labels)
     image_id: int | str = -1
+    degraded: Path | None = None
 
 
 class PhotoFolder:
@@ -42,10 +46,16 @@ class PhotoFolder:
         pattern: glob that the files below the folder `images` must match, for example `*_rgb_anon.png`.
         label_map_suffix: `(end, other end)`: the stem of a picture ends with the first, that of its label map with the
             second in its place, as in Cityscapes: `("_leftImg8bit", "_gtFine_labelIds")`.
+        degraded: a folder of photos of the same views in bad weather, pixel for pixel, for pairs of one's own. A photo
+            belongs to the picture whose stem it has, or begins with before a `_`: `0001_0.8_0.2.jpg` and `0001.jpg` to
+            `0001.png`. Each gives an item, called as below this folder. Pictures without any are left out, and with a
+            warning photos that belong to none.
+        degraded_suffix: `(end, other end)`, as `label_map_suffix`: `("_GT", "_hazy")`.
 
     Raises:
-        FileNotFoundError: a folder or an image is missing, or no file matches `pattern`.
-        ValueError: there is no picture at all.
+        FileNotFoundError: a folder or an image is missing, no file matches `pattern`, or no degraded photo belongs to a
+            picture.
+        ValueError: there is no picture at all; later: a picture and what lies beside it differ in size.
     """
 
     set_name = ""
@@ -64,8 +74,11 @@ class PhotoFolder:
         records: Sequence[Record] | None = None,
         pattern: str | None = None,
         label_map_suffix: tuple[str, str] = ("", ""),
+        degraded: str | Path | None = None,
+        degraded_suffix: tuple[str, str] = ("", ""),
     ) -> None:
         self.pattern, self.label_map_suffix = pattern, tuple(label_map_suffix)
+        self.degraded_suffix = tuple(degraded_suffix)
         self.root = Path(images) if isinstance(images, (str, Path)) else None
         if self.root is not None and not self.root.is_dir():
             raise FileNotFoundError(f"{self.root}: no such folder of images")
@@ -86,6 +99,10 @@ class PhotoFolder:
         if not records:
             raise ValueError(f"{images}: no pictures found (looked for {', '.join(IMAGE_SUFFIXES)})")
         self.records = list(records)
+        self.degraded = _folder(degraded, "degraded photos")
+        if self.degraded is not None:
+            there = [] if self.root is None else self._list(self.root)
+            self.records = _pairs(self.records, there, self.degraded, self.degraded_suffix)
         missing = [self.path(i) for i in range(len(self)) if not self.path(i).is_file()]
         if missing:
             raise FileNotFoundError(
@@ -106,8 +123,11 @@ class PhotoFolder:
         return path if self.root is None or path.is_absolute() else self.root / path
 
     def name(self, index: int) -> str:
-        """What picture `index` is called: its path below the image folder."""
-        return self.records[index].path
+        """What picture `index` is called: its path below the image folder, or that of its degraded twin below its."""
+        record = self.records[index]
+        if record.degraded is not None:
+            return record.degraded.relative_to(self.degraded).as_posix()
+        return record.path
 
     def __len__(self) -> int:
         return len(self.records)
@@ -117,7 +137,10 @@ class PhotoFolder:
             raise IndexError(f"picture {index} of {len(self)}")
         record = self.records[index]
         image = read_image(self.path(index))
-        depth = label_map = None
+        degraded = depth = label_map = None
+        if record.degraded is not None:
+            degraded = read_image(record.degraded)
+            _same_size(self.name(index), image, degraded, "degraded twin")
         if self.depth is not None:
             depth = read_depth(self._beside(self.depth, index, (".png", ".npy")), self.depth_unit)
             _same_size(self.name(index), image, depth, "depth image")
@@ -136,6 +159,7 @@ class PhotoFolder:
             crowd_boxes=record.crowd_boxes.copy(),
             crowd_labels=record.crowd_labels.copy(),
             image_id=record.image_id,
+            degraded=degraded,
         )
 
     def _beside(
@@ -153,6 +177,53 @@ class PhotoFolder:
         raise FileNotFoundError(
             f"{folder}: nothing called {stem.name}{' or '.join(suffixes)} for picture {self.name(index)}"
         )
+
+
+def _pairs(
+    records: Sequence[Record], there: Sequence[str], folder: Path, ends: tuple[str, str]
+) -> list[Record]:
+    """A record for each photo in `folder` that belongs to one of `records`; those of other pictures that are `there`,
+    such as those of another split, are passed over."""
+    owners: dict[
+        str, set[str]
+    ] = {}  # beginning of a degraded photo's stem -> paths of the pictures that it may mean
+    for path in {*there, *(record.path for record in records)}:
+        stem = Path(path).with_suffix("")
+        if ends[0]:
+            stem = stem.with_name(stem.name.removesuffix(ends[0]) + ends[1])
+        for name in {stem.as_posix(), stem.name}:
+            owners.setdefault(name, set()).add(path)
+    by_path = {record.path: record for record in records}
+    found, strangers = [], []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        fitting = next((owners[name] for name in _beginnings(stem) if len(owners.get(name, ())) == 1), None)
+        if fitting is None:
+            strangers.append(path)
+        elif (record := by_path.get(*fitting)) is not None:
+            found.append(replace(record, degraded=path))
+    if not found:
+        raise FileNotFoundError(
+            f"{folder}: none of its {len(strangers)} photos belongs to a picture"
+            f"{f', for example {strangers[0].name}' if strangers else ''}; give each the stem of its picture, perhaps "
+            "with more behind a _, or say in degraded_suffix how they differ"
+        )
+    if strangers:
+        warnings.warn(
+            f"{folder}: {len(strangers)} of {len(found) + len(strangers)} photos belong to no picture and are left "
+            f"out, the first is {strangers[0].name}",
+            stacklevel=2,
+        )
+    return found
+
+
+def _beginnings(stem: str) -> Iterator[str]:
+    """`sub/a_b` -> `sub/a_b`, `sub/a`, `a_b`, `a`: what a picture may be called, the likeliest first."""
+    for whole in dict.fromkeys((stem, stem.rpartition("/")[2])):
+        parent, slash, name = whole.rpartition("/")
+        parts = name.split("_")
+        for length in range(len(parts), 0, -1):
+            yield parent + slash + "_".join(parts[:length])
 
 
 def _folder(path: str | Path | None, what: str) -> Path | None:

@@ -40,7 +40,8 @@ class PairedDataset(Dataset):
     Args:
         sources: one source of `Sample`s or a list of them.
         size: side of the square crop in pixels.
-        degradation: draws the weather; None gives clean-to-clean pairs only.
+        degradation: draws the weather; None gives clean-to-clean pairs only. A sample with a degraded twin of its own
+            keeps that and gets no other weather.
         seed: of everything.
         length: number of items; None takes the number of pictures in the sources.
         resize: range of the factor that pictures are scaled by, drawn log-uniformly; raised where a crop
@@ -179,6 +180,8 @@ class PairedDataset(Dataset):
     def _degrade(self, crop: Sample, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, Any]]:
         identity = rng.random() < self.identity_probability
         draw_seed, depth_seed, seed = (int(s) for s in rng.integers(2**31 - 1, size=3))
+        if crop.degraded is not None and not identity:
+            return crop.degraded, {"type": "Pair", "params": {}, "seed": seed}
         if self.degradation is None or identity:
             return crop.image, {"type": "Identity", "params": {}, "seed": seed}
         effect = self.degradation.draw(draw_seed)
@@ -207,8 +210,13 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
     """
     x, y, side = window
     shrink = side > size
-    image = _resize(
-        sample.image[y : y + side, x : x + side], size, cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    image, degraded = (
+        None
+        if picture is None
+        else _resize(
+            picture[y : y + side, x : x + side], size, cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+        )
+        for picture in (sample.image, sample.degraded)
     )
     depth, label_map = (
         None if plane is None else _resize(plane[y : y + side, x : x + side], size, cv2.INTER_NEAREST)
@@ -217,6 +225,7 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
     boxes = (sample.boxes.astype(np.float32) - np.array([x, y, x, y], np.float32)) * np.float32(size / side)
     if flip:
         image = image[:, ::-1]
+        degraded = None if degraded is None else degraded[:, ::-1]
         depth = None if depth is None else depth[:, ::-1]
         label_map = None if label_map is None else label_map[:, ::-1]
         boxes = boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32) + np.array(
@@ -236,6 +245,7 @@ def crop_sample(sample: Sample, window: tuple[int, int, int], size: int, *, flip
         labelled=sample.labelled,
         image_id=sample.image_id,
         category=sample.category,
+        degraded=None if degraded is None else np.ascontiguousarray(degraded),
     )
 
 

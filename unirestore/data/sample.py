@@ -38,6 +38,8 @@ class Sample:
             measurement ignores what is found there, training leaves them out.
         image_id: the id of the picture in its annotation file.
         category: index of what the whole picture shows, into the classes of the source; -1 where that is not known.
+        degraded: `(H, W, 3)` RGB uint8, the same view in bad weather, pixel for pixel, or None where there is no such
+            photo; `image` is then the clean one.
     """
 
     image: np.ndarray
@@ -52,6 +54,7 @@ class Sample:
     crowd_labels: np.ndarray = field(default_factory=no_labels)
     image_id: int | str = -1
     category: int = -1
+    degraded: np.ndarray | None = None
 
 
 class Source(Protocol):

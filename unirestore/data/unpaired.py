@@ -117,7 +117,7 @@ def _listed(one_or_more: str | Path | Sequence[str | Path]) -> list[str | Path]:
 
 
 def named_photos(entry: str | Path) -> list[tuple[str, Path]]:
-    """Name and place of each photo of a folder or of a named set, called as below it.
+    """Name and place of each photo of a folder or of a named set, called as below it; of pairs, the clean ones.
 
     Raises FileNotFoundError where it is neither.
     """
@@ -129,7 +129,7 @@ def named_photos(entry: str | Path) -> list[tuple[str, Path]]:
         raise FileNotFoundError(
             f"{entry}: no folder of photos and no named set; the sets are {', '.join(eval_sets())}"
         )
-    return [(folder.name(i), folder.path(i)) for i in range(len(folder))]
+    return list({record.path: folder.path(i) for i, record in enumerate(folder.records)}.items())
 
 
 def _chosen(found: list[tuple[str, Path]], files: list[Path]) -> list[tuple[str, Path]]:

@@ -31,6 +31,9 @@ Predict = Callable[[list[np.ndarray]], list[Any]]
 """Uint8 `(H, W, 3)` RGB photos -> of each what the task says: for boxes `(N, 4)` xyxy in its pixels, scores and
 labels; for segmentation a `(H, W)` label map, for depth `(H, W)` metres."""
 
+GIVEN = object()
+"""The effect of a set of pairs: each photo brings its degraded twin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
@@ -39,7 +42,8 @@ class Condition:
     Args:
         photos: the set, when it is not the evaluation set of the measurement: items with `image` (uint8 RGB),
             `name`, `boxes` (xyxy) and `labels` or `label_map` and `label_map_names`, and where known `depth`,
-            `crowd_boxes`, `crowd_labels`.
+            `crowd_boxes`, `crowd_labels`. Where they are pairs (`photos.degraded` is not None), `image` is the clean
+            photo and `degraded` what the arms get, unless there is an effect.
         effect: called as `effect(image, seed=, depth=, label_map=)`; something with `draw(seed)` gives such
             an effect for each photo. None: the photos as they are.
         folds: fold -> names of its photos; each is then also reported by itself, as `condition, fold`. Together they
@@ -355,11 +359,16 @@ def _settle(
     count = len(photos) if limit is None else min(limit, len(photos))
     if count < 1:
         raise ValueError(f"condition {name!r} has no photo (limit {limit}, set of {len(photos)})")
-    return photos, condition.effect, count
+    effect = condition.effect
+    if effect is None and getattr(photos, "degraded", None) is not None:
+        effect = GIVEN
+    return photos, effect, count
 
 
 def degrade(record: Any, effect: Any, seed: int) -> np.ndarray:
     """Put `effect` on one photo, with what is known about its scene -> `(H, W, 3)` RGB uint8."""
+    if effect is GIVEN:
+        return record.degraded
     if hasattr(effect, "draw"):
         effect = effect.draw(seed)
     known = {"depth": getattr(record, "depth", None), "label_map": getattr(record, "label_map", None)}
@@ -387,6 +396,8 @@ def resize_long_side(image: np.ndarray, size: int | None) -> np.ndarray:
 def _describe(effect: Any, seed: int) -> dict[str, Any] | None:
     if effect is None:
         return None
+    if effect is GIVEN:
+        return {"type": "photos of the set, beside their clean twins"}
     if hasattr(effect, "to_manifest"):
         manifest = dict(effect.to_manifest(seed))
         manifest.pop("seed", None)

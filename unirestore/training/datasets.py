@@ -93,5 +93,7 @@ def _open(source: str | Mapping[str, Any]):
         label_maps=photos.label_maps,
         label_map_names=photos.label_map_names,
         label_map_suffix=photos.label_map_suffix,
+        degraded=photos.degraded,
+        degraded_suffix=photos.degraded_suffix,
         classes=[category["name"] for category in json.loads(Path(boxes).read_text())["categories"]],
     )
