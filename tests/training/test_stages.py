@@ -361,6 +361,31 @@ def test_the_gate_learns_to_tell_weather(stirred_folder, make_stage, make_batch)
         make_stage(dict(type="GateStage", restorer=stirred_folder))
 
 
+def test_the_gate_learns_from_real_photos_too(stirred_folder, make_stage, make_batch):
+    """White photos are bad weather only because they stand beside the made pictures; none of these has any."""
+    stage = make_stage(
+        dict(type="GateStage", restorer=dict(weights=stirred_folder, gate_channels=8), real_weight=1.0)
+    )
+    batch = make_batch(4)
+    batch["degraded"] = batch["clean"]
+    batch["weather"] = [dict(type="Identity", params={}, seed=0)] * 4
+    real = torch.full_like(batch["clean"], 240)
+    assert "loss_real" not in stage(**batch)
+    optimiser = torch.optim.Adam(stage.restorer.gate.parameters(), lr=0.05)
+    for _ in range(30):
+        losses = stage(**batch, real=real)
+        optimiser.zero_grad()
+        (losses["loss_gate"] + losses["loss_real"]).backward()
+        optimiser.step()
+    assert float(losses["found"]) == float(losses["accuracy"]) == 1
+    half = make_stage(
+        dict(type="GateStage", restorer=dict(weights=stirred_folder, gate_channels=8), real_weight=0.5)
+    )
+    half.restorer.load_state_dict(stage.restorer.state_dict())
+    halves = [float(each(**batch, real=real)["loss_real"].detach()) for each in (half, stage)]
+    assert halves[0] == pytest.approx(halves[1] / 2, rel=0.2)
+
+
 def test_a_new_task_leaves_the_others_bit_identical(stirred_folder, detector, run_stage, tmp_path):
     from unirestore.models import UniRestore
 
