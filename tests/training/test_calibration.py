@@ -231,6 +231,24 @@ def test_both_tasks_have_their_turn(ready, batch):
     assert taught == set(stage.restorer.tasks)
 
 
+def test_what_is_exported_may_lie_between_the_start_and_the_end(ready, values):
+    stage = ready(start_share=0.25)
+    before = {name: value.clone() for name, value in values(stage.restorer).items()}
+    with torch.no_grad():
+        for parameter in stage.restorer.parameter_group("tfa").values():
+            parameter += 1
+    stage.finish(None)
+    for name, value in values(stage.restorer).items():
+        moved = 0.75 if name in stage.restorer.parameter_group("tfa") else 0.0
+        torch.testing.assert_close(value, before[name] + moved)
+    plain = ready()
+    with torch.no_grad():
+        next(iter(plain.restorer.parameter_group("tfa").values())).add_(1)
+    kept = {name: value.clone() for name, value in values(plain.restorer).items()}
+    plain.finish(None)
+    assert all(torch.equal(value, kept[name]) for name, value in values(plain.restorer).items())
+
+
 def test_a_detector_may_embed(detector, ready, batch):
     stage = ready(network=dict(detector))
     assert stage.clean.centres.shape[1] == 2 * 3 * 16
@@ -284,6 +302,7 @@ def test_terms_that_need_boxes_say_so(detector, ready, batch):
         (dict(tasks="det"), "give a list of tasks"),
         (dict(positives=3), r"1\.\.2 .* got 3"),
         (dict(fit_items=1), "fit_items=1"),
+        (dict(start_share=1.0), r"start_share must lie in \[0, 1\), got 1\.0"),
         (dict(cluster_weight=-1.0), "weights must be at least 0"),
         (only("none"), "one of them above"),
     ],

@@ -9,7 +9,9 @@ y is the restored real photo for a task drawn per batch, y0 the same by the rest
 standardised. CGCL is InfoNCE of e(y) with the clean prototypes nearest to it as positives and all degraded
 prototypes as negatives. The last line is off by default and needs a detector with a loss, L_N: the first two terms
 hold what a detector had taught the restorer, and the last is self-training. Its boxes are the detector's own confident
-ones, found beforehand where more can be seen, at a larger size (`tools/pseudo_label.py --restorer`).
+ones, found beforehand where it sees more, at several sizes (`tools/pseudo_label.py --restorer`). At the end the weights
+may be averaged with those of the start, which keeps what the start could do elsewhere (WiSE-FT, Wortsman et al., CVPR
+2022, arXiv 2109.01903).
 
 Known of Uni-Removal (arXiv 2307.05075): a second stage on unpaired real photos, a cluster-grained contrast (CGCL)
 and an adversarial loss that align outputs with natural photos. OURS is everything else: which network embeds, how
@@ -64,13 +66,14 @@ class CalibrationStage(TrainingStage):
         positives: nearest clean prototypes that count as positives.
         temperature: of the contrast.
         momentum: what stays of a prototype, and of the mean that `statistics` aims at, at each step.
+        start_share: of the start's weights in what is exported; 0 keeps the last step's.
         fit_items: items of the data set that prototypes are fitted to at the start.
         discriminator: arguments of `PatchDiscriminator`; `r1_weight`, its gradient penalty.
 
     Raises:
         ValueError: a task is unknown, a weight is negative or all are 0, there are fewer clean prototypes than
-            positives or fewer `fit_items` than prototypes, `task_weight` or `self_weight` has no network or no batches;
-            later: the prototypes were never fitted, photos lack the boxes that a term needs.
+            positives or fewer `fit_items` than prototypes, `start_share` is none, `task_weight` or `self_weight` has no
+            network or no batches; later: the prototypes were never fitted, photos lack the boxes that a term needs.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class CalibrationStage(TrainingStage):
         positives: int = 1,
         temperature: float = 0.1,
         momentum: float = 0.98,
+        start_share: float = 0.0,
         fit_items: int = 96,
         discriminator: Mapping[str, Any] | None = None,
         r1_weight: float = 0.1,
@@ -131,6 +135,8 @@ class CalibrationStage(TrainingStage):
             )
         if not 1 <= positives <= clean_prototypes:
             raise ValueError(f"positives must lie in 1..{clean_prototypes} (the clean ones), got {positives}")
+        if not 0 <= start_share < 1:
+            raise ValueError(f"start_share must lie in [0, 1), got {start_share}")
         if fit_items < max(clean_prototypes, degraded_prototypes):
             raise ValueError(
                 f"fit_items={fit_items} cannot be split into {clean_prototypes} clean and {degraded_prototypes} "
@@ -139,6 +145,7 @@ class CalibrationStage(TrainingStage):
         self.tasks, self.positives, self.temperature = tuple(tasks), positives, temperature
         self.network_task, self.term_weights = network_task, dict(term_weights or {})
         self.momentum, self.fit_items, self.r1_weight = momentum, fit_items, r1_weight
+        self.start_share = start_share
         # outside the module tree: frozen, no part of a checkpoint
         start = deepcopy(self.restorer).requires_grad_(False).eval()
         if isinstance(network, Mapping):
@@ -306,6 +313,14 @@ class CalibrationStage(TrainingStage):
         self.degraded.fit(degraded, self.seed)
         self.clean_mean.copy_(clean.mean(0))
         self.fitted.fill_(True)
+
+    @torch.no_grad()
+    def finish(self, dataloader) -> None:
+        """Averages the restorer's weights with those of the start."""
+        if self.start_share:
+            own = dict(self.restorer.named_parameters())
+            for name, value in self.start.named_parameters():
+                own[name].lerp_(value.to(own[name]), self.start_share)
 
     def _raw_embedding(self, image: Tensor) -> Tensor:
         return pooled(self.network.features(image[None].to(self.middle) / 255))
