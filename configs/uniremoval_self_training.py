@@ -11,6 +11,8 @@
 _base_ = "uniremoval_calibrate_yolox.py"
 shortcuts = dict(real_boxes=["train_dataloader.dataset.real_boxes"])
 model = dict(
+    tasks=["det", "det", "ir"],
+    start_share=0.5,
     statistics_weight=0.1,
     paired_weight=0.1,
     colour_weight=1.0,
