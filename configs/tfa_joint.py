@@ -56,7 +56,7 @@ model = dict(
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"restorer.prompts": dict(decay_mult=0.0, lr_mult=20.0)}))
 find_unused_parameters = True  # under DDP: a batch reads the prompts of two tasks
 custom_hooks = [dict(type="ExportRestorer"), dict(type="TaskGradientNorms")]
-_turns = dict(det=1, seg=1, cls=2)  # objects are small, so a batch of them says little
+_turns = dict(det=1, seg=2, cls=1)  # what company costs most has most turns
 _steps = 1600
 train_cfg = dict(max_iters=_steps)
 param_scheduler = [
