@@ -108,6 +108,14 @@ WEIGHTS: dict[str, Weights] = {
         bytes=3832390,
         training="docs/model_cards/tiny.md",
     ),
+    "tiny-tasks": Weights(
+        preset="tiny",
+        base="`tiny`: all that precedes the decoder's adapters",
+        licence="CC BY-NC 4.0 (CamVid photos were trained on)",
+        sha256="06b96ef0827a3860b90d8e2e1b8493c5623380d737bf10773f315151dd8005e2",
+        bytes=3832678,
+        training="docs/model_cards/tiny-tasks.md",
+    ),
     "tiny-base": Weights(
         preset="tiny",
         base="none: VAE and prior are trained from scratch",
