@@ -346,8 +346,13 @@ def test_the_gate_learns_to_tell_weather(stirred_folder, make_stage, make_batch)
     assert {name.split(".")[1] for name in stage.learning} == {"gate"}
     batch = make_batch(4)
     batch["degraded"][:2] = batch["degraded"][:2] // 4 + 180  # pale
-    clean, haze = dict(type="Identity", params={}), dict(type="Haze", params={})
-    batch["weather"] = [haze, dict(type="Compose", params=dict(effects=[haze])), clean, clean]
+    clean, pair = dict(type="Identity", params={}), dict(type="Pair", params={})
+    batch["weather"] = [
+        pair,
+        dict(type="Compose", params=dict(effects=[dict(type="Haze", params={})])),
+        clean,
+        clean,
+    ]
     optimiser = torch.optim.Adam(stage.restorer.gate.parameters(), lr=0.05)
     first = None
     for _ in range(30):

@@ -20,6 +20,8 @@ from unirestore.classical import CANDIDATES
 from unirestore.data.label_maps import in_classes
 from unirestore.data.sample import Sample, Source
 
+PAIR = "Pair"
+"""Type in the manifest of an item whose degraded twin came as a photo: nobody knows what its weather is."""
 MIN_BOX_SIDE = 4.0
 MIN_BOX_SHARE = 0.3
 
@@ -181,7 +183,7 @@ class PairedDataset(Dataset):
         identity = rng.random() < self.identity_probability
         draw_seed, depth_seed, seed = (int(s) for s in rng.integers(2**31 - 1, size=3))
         if crop.degraded is not None and not identity:
-            return crop.degraded, {"type": "Pair", "params": {}, "seed": seed}
+            return crop.degraded, {"type": PAIR, "params": {}, "seed": seed}
         if self.degradation is None or identity:
             return crop.image, {"type": "Identity", "params": {}, "seed": seed}
         effect = self.degradation.draw(draw_seed)

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from unirestore.data.paired import PAIR
+
 from .routing import route, weather_types
 from .stage import TrainingStage
 
@@ -27,7 +29,7 @@ class GateStage(TrainingStage):
     """Trains the gate of a restorer, for example `restorer=dict(weights="tiny", gate_channels=32)`.
 
     Args:
-        families: weather types or mixtures that count as degraded.
+        families: weather types or mixtures that count as degraded; `Pair` are degraded photos that have a clean twin.
         real_weight: of the second term, where batches hold `real`.
 
     Raises ValueError for an unknown family, and as `TrainingStage` where the restorer has no gate.
@@ -37,7 +39,7 @@ class GateStage(TrainingStage):
         self,
         *,
         trains: Sequence[str] = ("gate",),
-        families: Sequence[str] = ("any",),
+        families: Sequence[str] = ("any", PAIR),
         real_weight: float = 0.25,
         **stage: Any,
     ) -> None:

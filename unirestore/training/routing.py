@@ -2,7 +2,8 @@
 
 Ours; Uni-Removal (arXiv 2307.05075) has a teacher per degradation, and how mixed batches reach them is not known to
 us. A manifest names effects, not the mixture that drew them, so a family given as a mixture means the weather in its
-draws: `road_fog` and `haze` are both `Haze`, `road_rain` is `Rain`. Licence: Apache-2.0.
+draws: `road_fog` and `haze` are both `Haze`, `road_rain` is `Rain`. Pairs of one's own are a type of their own, `Pair`.
+Licence: Apache-2.0.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from unirestore.data.paired import PAIR
 from unirestore.degradations import REGISTRY
 from unirestore.degradations.in_air import InAir
 from unirestore.degradations.mixture import MIXTURES, WEATHER
@@ -28,11 +30,11 @@ def weather_types(family: Sequence[str]) -> frozenset[str]:
     for name in family:
         if name in MIXTURES:
             types = types.union(*(_drawn_types(kind) for kind in MIXTURES[name]))
-        elif name in REGISTRY:
+        elif name in REGISTRY or name == PAIR:
             types.add(name)
         else:
             raise ValueError(
-                f"unknown family {name!r}; give a registered degradation such as Haze, or a mixture: "
+                f"unknown family {name!r}; give a registered degradation such as Haze, {PAIR} or a mixture: "
                 f"{', '.join(sorted(MIXTURES))}"
             )
     return frozenset(types)
