@@ -65,6 +65,18 @@ def test_sub_folders_and_suffixes(tmp_path):
         )
 
 
+def test_a_name_that_two_pictures_share_is_not_taken_for_a_shorter_one(tmp_path):
+    for name in ("a/1_2", "b/1_2", "1"):
+        write(tmp_path / "clean" / f"{name}.png", 0)
+    for name in ("1_2", "1_3", "a/1_2"):
+        write(tmp_path / "bad" / f"{name}.png", 10)
+    with pytest.warns(UserWarning, match=r"1 of 3 photos belong to no picture .* 1_2\.png"):
+        pairs = PhotoFolder(tmp_path / "clean", degraded=tmp_path / "bad")
+    assert {pairs.name(i): pairs.path(i).relative_to(tmp_path / "clean").as_posix() for i in range(len(pairs))} == {
+        "1_3.png": "1.png", "a/1_2.png": "a/1_2.png",
+    }  # fmt: skip
+
+
 def test_what_does_not_fit_is_said(folders, tmp_path):
     clean, bad = folders
     write(tmp_path / "others" / "7.png", 0)

@@ -165,9 +165,7 @@ class PhotoFolder:
     def _beside(
         self, folder: Path, index: int, suffixes: Sequence[str], ends: tuple[str, str] = ("", "")
     ) -> Path:
-        stem = Path(self.records[index].path).with_suffix("")
-        if ends[0]:
-            stem = stem.with_name(stem.name.removesuffix(ends[0]) + ends[1])
+        stem = _other_stem(self.records[index].path, ends)
         candidates = [folder / base for base in ([stem.name] if stem.is_absolute() else [stem, stem.name])]
         for candidate in candidates:
             for suffix in suffixes:
@@ -186,35 +184,40 @@ def _pairs(
     such as those of another split, are passed over."""
     owners: dict[
         str, set[str]
-    ] = {}  # beginning of a degraded photo's stem -> paths of the pictures that it may mean
+    ] = {}  # what a degraded photo may be called -> paths of the pictures that it may mean
     for path in {*there, *(record.path for record in records)}:
-        stem = Path(path).with_suffix("")
-        if ends[0]:
-            stem = stem.with_name(stem.name.removesuffix(ends[0]) + ends[1])
+        stem = _other_stem(path, ends)
         for name in {stem.as_posix(), stem.name}:
             owners.setdefault(name, set()).add(path)
     by_path = {record.path: record for record in records}
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     found, strangers = [], []
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+    for path in paths:
         stem = path.relative_to(folder).with_suffix("").as_posix()
-        fitting = next((owners[name] for name in _beginnings(stem) if len(owners.get(name, ())) == 1), None)
-        if fitting is None:
+        fitting = next((owners[name] for name in _beginnings(stem) if name in owners), set())
+        if len(fitting) != 1:  # a shorter name would be that of yet another picture
             strangers.append(path)
         elif (record := by_path.get(*fitting)) is not None:
             found.append(replace(record, degraded=path))
     if not found:
         raise FileNotFoundError(
-            f"{folder}: none of its {len(strangers)} photos belongs to a picture"
-            f"{f', for example {strangers[0].name}' if strangers else ''}; give each the stem of its picture, perhaps "
+            f"{folder}: none of its {len(paths)} photos belongs to a picture of the set"
+            f"{f', for example {paths[0].name}' if paths else ''}; give each the stem of its picture, perhaps "
             "with more behind a _, or say in degraded_suffix how they differ"
         )
     if strangers:
         warnings.warn(
-            f"{folder}: {len(strangers)} of {len(found) + len(strangers)} photos belong to no picture and are left "
+            f"{folder}: {len(strangers)} of {len(paths)} photos belong to no picture and are left "
             f"out, the first is {strangers[0].name}",
             stacklevel=2,
         )
     return found
+
+
+def _other_stem(path: str, ends: tuple[str, str]) -> Path:
+    """`path` without its suffix, the first of `ends` at its end replaced by the second."""
+    stem = Path(path).with_suffix("")
+    return stem.with_name(stem.name.removesuffix(ends[0]) + ends[1]) if ends[0] else stem
 
 
 def _beginnings(stem: str) -> Iterator[str]:
