@@ -346,13 +346,8 @@ def test_the_gate_learns_to_tell_weather(stirred_folder, make_stage, make_batch)
     assert {name.split(".")[1] for name in stage.learning} == {"gate"}
     batch = make_batch(4)
     batch["degraded"][:2] = batch["degraded"][:2] // 4 + 180  # pale
-    clean, pair = dict(type="Identity", params={}), dict(type="Pair", params={})
-    batch["weather"] = [
-        pair,
-        dict(type="Compose", params=dict(effects=[dict(type="Haze", params={})])),
-        clean,
-        clean,
-    ]
+    clean, haze = dict(type="Identity", params={}), dict(type="Haze", params={})
+    batch["weather"] = [haze, dict(type="Compose", params=dict(effects=[haze])), clean, clean]
     optimiser = torch.optim.Adam(stage.restorer.gate.parameters(), lr=0.05)
     first = None
     for _ in range(30):
@@ -362,6 +357,8 @@ def test_the_gate_learns_to_tell_weather(stirred_folder, make_stage, make_batch)
         losses["loss_gate"].backward()
         optimiser.step()
     assert float(losses["loss_gate"].detach()) < first / 4 and float(losses["accuracy"]) == 1
+    batch["weather"][0] = dict(type="Pair", params={})  # a degraded photo beside its clean twin
+    assert float(stage(**{**batch, "degraded": batch["degraded"].clone()})["accuracy"]) == 1
     with pytest.raises(ValueError, match="nothing would be trained"):
         make_stage(dict(type="GateStage", restorer=stirred_folder))
 

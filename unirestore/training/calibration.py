@@ -180,13 +180,12 @@ class CalibrationStage(TrainingStage):
     def losses(
         self, degraded: Tensor, clean: Tensor, real: Tensor, index: Tensor, **batch: Any
     ) -> dict[str, Tensor]:
-        """See the header; `real` `(B, 3, S, S)` uint8 RGB. Numbers to watch stand beside the losses."""
+        """See the header; `real` `(B, 3, S, S)` RGB in [0, 1]. Numbers to watch stand beside the losses."""
         if not self.fitted:
             raise ValueError(
                 "the prototypes are not fitted: add dict(type='FitPrototypes') to custom_hooks, as "
                 "configs/uniremoval_calibrate.py does, or call stage.fit(dataset)"
             )
-        real = real.to(clean) / 255
         task = self.tasks[int(self.choose(range(len(self.tasks)), index[:1]))]
         weather = (degraded != clean).flatten(1).any(1)  # (B,) pairs that have any
         candidates = self.restorer.stack_candidates(real) if self.restorer.fusion is not None else None

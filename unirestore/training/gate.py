@@ -50,11 +50,11 @@ class GateStage(TrainingStage):
     def losses(
         self, degraded: Tensor, weather: list[dict[str, Any]], real: Tensor | None = None, **batch: Any
     ) -> dict[str, Tensor]:
-        """See the header, `real` `(B, 3, S, S)` uint8 RGB; also the share of right answers on the made pictures, and of
-        real photos that are found, which are no losses."""
+        """See the header, `real` `(B, 3, S, S)` RGB in [0, 1]; also two shares that are no losses: of right answers on
+        the made pictures, and of real photos that are found."""
         count = len(degraded)
         if real is not None:  # one batch, whose statistics the norms see
-            degraded = torch.cat([degraded, real.to(degraded) / 255])
+            degraded = torch.cat([degraded, real])
         logits, of_real = self.restorer.gate_logits(degraded).split([count, len(degraded) - count])
         found = [place is not None for place in route(weather, [self.types])]
         wanted = torch.tensor(found, dtype=logits.dtype, device=logits.device)

@@ -65,7 +65,7 @@ class TrainingStage(BaseModel):
         """mmengine's entry. `mode` is always "loss": stages are measured elsewhere, on whole photos."""
         if mode != "loss":
             raise ValueError(f"a training stage has no mode {mode!r}; measure with tools/measure_gain.py")
-        for key in {"degraded", "clean", "candidates"} & batch.keys():
+        for key in {"degraded", "clean", "real", "candidates"} & batch.keys():
             batch[key] = batch[key].float() / 255
         return self.losses(**batch)
 
